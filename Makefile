@@ -1,0 +1,52 @@
+# The only command surface: people, CI and the README use these targets and nothing else.
+#   make run        watch one whole cutover (real processes, real git, real traffic)
+#   make test       the checks, then the suite
+#   make check      format, lint, types, layers, lock file
+#   make scenarios  every way a cutover must be refused or rolled back
+#   make bench      the ratios, each beside a physical limit of the same run
+#   make clean      remove what the targets above made
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := run
+.PHONY: run test check scenarios bench clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+READY := $(VENV)/.ready
+
+$(READY): uv.lock pyproject.toml $(wildcard packages/*/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: Python 3.11 or newer is needed, '$(PYTHON)' is $$($(PYTHON) -V 2>&1); try 'make PYTHON=python3.12 ...'" >&2; exit 2; }
+	@command -v git >/dev/null || { echo "make: git is needed; install it with your package manager" >&2; exit 2; }
+	@command -v uv >/dev/null || test -x $(BIN)/uv || \
+	  { echo "setting up: bringing uv into $(VENV)"; $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip -q install uv; } || \
+	  { echo "make: could not bring uv into $(VENV); on Debian 'apt-get install python3-venv' helps, or install uv" >&2; exit 2; }
+	@echo "setting up: packages of uv.lock into $(VENV)"
+	@$(UV) sync --frozen --quiet --python $(PYTHON)
+	@touch $@
+
+run: $(READY)
+	@$(BIN)/cutover demo
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --no-error-summary packages tests benchmarks
+	$(BIN)/lint-imports --no-cache
+	@$(UV) lock --check --quiet || { echo "make: uv.lock is behind pyproject.toml; run 'uv lock'" >&2; exit 1; }
+
+test: check
+	$(BIN)/pytest
+
+scenarios: $(READY)
+	$(BIN)/pytest -m scenarios -p no:randomly tests/scenarios
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis $(VENV)
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
