@@ -1,0 +1,73 @@
+"""Everything that AssistSupport refuses, as one tree.
+
+    AssistSupportError                    base; ``code`` is stable, the message is one line
+    ├── KnowledgeError                    the knowledge base cannot do what was asked
+    │   ├── ArticleRefused                knowledge.article-refused
+    │   ├── SourceRefused                 knowledge.source-refused
+    │   └── LibraryUnusable               knowledge.library-unusable
+    ├── CatalogueRefused                  catalogue.refused
+    ├── TicketRefused                     ticket.refused
+    └── DraftUnknown                      draft.unknown
+
+Messages are lower case, the fact first, then "expected X, got Y", then what to do. HTTP statuses
+are chosen in ``web``; exit codes in ``cli``.
+"""
+
+__all__ = [
+    "ArticleRefused",
+    "AssistSupportError",
+    "CatalogueRefused",
+    "DraftUnknown",
+    "KnowledgeError",
+    "LibraryUnusable",
+    "SourceRefused",
+    "TicketRefused",
+]
+
+
+class AssistSupportError(Exception):
+    """Base of every error that AssistSupport raises on purpose; ``code`` is stable."""
+
+    code = "assistsupport"
+
+
+class KnowledgeError(AssistSupportError):
+    """The knowledge base cannot do what was asked."""
+
+    code = "knowledge"
+
+
+class ArticleRefused(KnowledgeError):
+    """One file is no article: not UTF-8, too large, or with front matter that cannot be read."""
+
+    code = "knowledge.article-refused"
+
+
+class SourceRefused(KnowledgeError):
+    """A folder or file cannot be a source of articles."""
+
+    code = "knowledge.source-refused"
+
+
+class LibraryUnusable(KnowledgeError):
+    """The data folder cannot be opened, is of another format, or is damaged."""
+
+    code = "knowledge.library-unusable"
+
+
+class CatalogueRefused(AssistSupportError):
+    """The policy catalogue is malformed; the message names file and line."""
+
+    code = "catalogue.refused"
+
+
+class TicketRefused(AssistSupportError):
+    """A ticket, or a file of tickets, is malformed."""
+
+    code = "ticket.refused"
+
+
+class DraftUnknown(AssistSupportError):
+    """No draft with this id is remembered."""
+
+    code = "draft.unknown"
