@@ -7,7 +7,9 @@
     │   └── LibraryUnusable               knowledge.library-unusable
     ├── CatalogueRefused                  catalogue.refused
     ├── TicketRefused                     ticket.refused
-    └── DraftUnknown                      draft.unknown
+    ├── DraftUnknown                      draft.unknown
+    └── GovernanceUnreadable              governance.unreadable
+        └── GovernanceInconsistent        governance.inconsistent
 
 Messages are lower case, the fact first, then "expected X, got Y", then what to do. HTTP statuses
 are chosen in ``web``; exit codes in ``cli``.
@@ -18,6 +20,8 @@ __all__ = [
     "AssistSupportError",
     "CatalogueRefused",
     "DraftUnknown",
+    "GovernanceInconsistent",
+    "GovernanceUnreadable",
     "KnowledgeError",
     "LibraryUnusable",
     "SourceRefused",
@@ -71,3 +75,15 @@ class DraftUnknown(AssistSupportError):
     """No draft with this id is remembered."""
 
     code = "draft.unknown"
+
+
+class GovernanceUnreadable(AssistSupportError):
+    """The governance repository, its ref or one of its files cannot be read."""
+
+    code = "governance.unreadable"
+
+
+class GovernanceInconsistent(GovernanceUnreadable):
+    """Pin, matrix and mirrored manifest of one commit contradict each other."""
+
+    code = "governance.inconsistent"

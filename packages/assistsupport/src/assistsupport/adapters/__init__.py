@@ -1,0 +1,1 @@
+"""Git, HTTP, SQLite, files: one port each."""

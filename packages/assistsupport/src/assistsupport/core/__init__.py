@@ -1,0 +1,1 @@
+"""Pure rules and records: no clock, no randomness, no I/O, no environment."""
