@@ -130,7 +130,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Http(Protocol):
-    """Plain HTTP/1.1 to loopback services: keep-alive, no redirects, no proxies, no retries, bounded bodies."""
+    """Plain HTTP/1.1 to loopback services: keep-alive, no redirects, no retries, bounded bodies."""
 
     def request(
         self,
@@ -193,7 +193,7 @@ class Launcher(Protocol):
         """Start a server whose command names `port` on 127.0.0.1, and wait until `ready_path` answers 200.
 
         Raises:
-            CommandFailed: When it cannot be started, ends early or is not ready in time (with its last lines).
+            CommandFailed: When it cannot be started, ends early or is not ready in time.
         """
         ...
 

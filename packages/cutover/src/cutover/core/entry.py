@@ -34,13 +34,15 @@ class Operation(StrEnum):
 
 
 class StopCondition(StrEnum):
-    """Why a cutover is stopped; the first four are the record's, the fifth is a person."""
+    """Why a cutover is stopped; the first four are the record's, the fifth is a person,
+    the last is the planned way back of a drill."""
 
     CONTRACT_MISMATCH = "contract-mismatch"
     FALLBACK_REGRESSION = "fallback-regression"
     ROLLBACK_OWNER_AMBIGUITY = "rollback-owner-ambiguity"
     SUITE_FAILURE = "suite-failure"
     MANUAL = "manual-stop"
+    DRILL_RETURN = "drill-return"
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
@@ -109,15 +111,29 @@ class HandedOff(Body, frozen=True, kw_only=True, tag=_tag):
     manifest_commit: str
 
 
-class Prepared(Body, frozen=True, kw_only=True, tag=_tag):
-    """The consumer's repin, written but not live: a forward commit and its inverse on side refs."""
+class Repin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A forward commit and its inverse on side refs: base -> forward -> inverse, each the parent of the next.
 
-    live_ref: str
-    live_commit: str
+    The inverse restores the base's pin, matrix and mirrored manifest byte for byte.
+    """
+
+    base_commit: str
     forward_ref: str
     forward_commit: str
     inverse_ref: str
     inverse_commit: str
+
+
+class Prepared(Body, frozen=True, kw_only=True, tag=_tag):
+    """The consumer's repin, written but not live.
+
+    A drill leaves the live ref on the drill's inverse commit, which therefore is the base of the
+    execution's pair. A later `Prepared` supersedes an earlier one.
+    """
+
+    live_ref: str
+    drill: Repin
+    execution: Repin
 
 
 class EvidenceCollected(Body, frozen=True, kw_only=True, tag=_tag):

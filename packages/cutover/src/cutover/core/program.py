@@ -159,12 +159,14 @@ class Traffic(_Record, frozen=True, kw_only=True):
         bind: host:port of the one listening socket.
         questions: JSON lines of policy questions asked in rehearsal and data checks.
         tickets: JSON lines of tickets drafted by fallback gate, drill and watch.
+        seed: JSON lines `{"path", "body"}` of writes that fill a scratch database for probes.
     """
 
     engine: str
     bind: str
     questions: str
     tickets: str
+    seed: str
 
 
 class Program(_Record, frozen=True, kw_only=True):
