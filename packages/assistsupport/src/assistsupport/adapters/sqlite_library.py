@@ -1,0 +1,246 @@
+"""Keeps the articles in one SQLite file.
+
+WAL, so that drafting never waits for `kb add`. A row belongs to one version of one article for ever
+(AUTOINCREMENT): what was decoded once stays valid, and is kept in a bounded memory.
+"""
+
+import hashlib
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from assistsupport.core.knowledge import KnowledgeState
+from assistsupport.core.ranking import IndexedArticle
+from assistsupport.errors import LibraryUnusable
+
+FORMAT = 1  # of the file; raised when the tables or the stored terms change meaning
+BUSY_TIMEOUT_S = 5.0
+MEMORY_ARTICLES = 4_096
+
+_SCHEMA = """
+CREATE TABLE article (
+  row INTEGER PRIMARY KEY AUTOINCREMENT,
+  article_id TEXT NOT NULL UNIQUE,
+  source TEXT NOT NULL,
+  sha256 TEXT NOT NULL,
+  title_terms INTEGER NOT NULL,
+  body_terms INTEGER NOT NULL,
+  indexed BLOB NOT NULL,
+  file BLOB NOT NULL
+);
+CREATE INDEX article_by_source ON article (source, article_id, sha256);
+CREATE INDEX article_versions ON article (article_id, sha256, title_terms, body_terms);
+CREATE TABLE source (name TEXT PRIMARY KEY, root TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE state (
+  only INTEGER PRIMARY KEY CHECK (only = 1),
+  snapshot TEXT NOT NULL, generation TEXT NOT NULL,
+  documents INTEGER NOT NULL, title_terms INTEGER NOT NULL, body_terms INTEGER NOT NULL
+);
+"""
+_EMPTY_SNAPSHOT = hashlib.sha256(b"").hexdigest()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    if found == 0:
+        with connection:
+            connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version = {FORMAT};")
+            connection.execute("INSERT INTO state VALUES (1, ?, '', 0, 0, 0)", (_EMPTY_SNAPSHOT,))
+            connection.execute("COMMIT")
+    elif found != FORMAT:
+        raise LibraryUnusable(
+            f"{path} has another format: expected {FORMAT}, got {found}; add the folders to a new data folder"
+        )
+
+
+class SqliteLibrary:
+    """The library in one file; safe to share between threads. Implements `ports.Library`.
+
+    Args:
+        path: The file; created when it is missing.
+
+    Raises:
+        LibraryUnusable: It cannot be opened, or is of another format.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._idle: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        self._memory: OrderedDict[int, IndexedArticle] = OrderedDict()
+        self._decoder = msgspec.msgpack.Decoder(IndexedArticle)
+        try:
+            with closing(_connect(path)) as connection:
+                _prepare(connection, path)
+        except (sqlite3.Error, OSError) as exc:
+            raise LibraryUnusable(f"cannot open {path}: {exc}; check the data folder and its permissions") from exc
+
+    @contextmanager
+    def view(self) -> Iterator["_View"]:
+        """Open a consistent view; connections are reused."""
+        connection = self._take()
+        try:
+            connection.execute("BEGIN")
+            yield _View(self, connection)
+        except sqlite3.Error as exc:
+            raise LibraryUnusable(f"cannot read {self._path}: {exc}; check the data folder") from exc
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            with self._lock:
+                self._idle.append(connection)
+
+    @contextmanager
+    def edit(self) -> Iterator["_Edit"]:
+        """Open a change; rolled back unless it is committed."""
+        with closing(_connect(self._path)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                yield _Edit(connection, self._decoder)
+            except sqlite3.OperationalError as exc:
+                raise LibraryUnusable(
+                    f"cannot change {self._path}: {exc}; another 'kb add' may be running, try again"
+                ) from exc
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    def load_sources(self) -> dict[str, Path]:
+        """Return root by name."""
+        with closing(_connect(self._path)) as connection:
+            return {name: Path(root) for name, root in connection.execute("SELECT name, root FROM source")}
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        with self._lock:
+            while self._idle:
+                self._idle.pop().close()
+
+    def _take(self) -> sqlite3.Connection:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return _connect(self._path)
+
+    def recall(self, rows: Sequence[int]) -> dict[int, IndexedArticle]:
+        """Return those of the rows that are in memory."""
+        with self._lock:
+            found = {row: self._memory[row] for row in rows if row in self._memory}
+            for row in found:
+                self._memory.move_to_end(row)
+            return found
+
+    def memorize(self, row: int, blob: bytes) -> IndexedArticle:
+        """Decode a row and keep it, the least used one gives way."""
+        indexed = self._decoder.decode(blob)
+        with self._lock:
+            self._memory[row] = indexed
+            if len(self._memory) > MEMORY_ARTICLES:
+                self._memory.popitem(last=False)
+        return indexed
+
+
+def _load_state(connection: sqlite3.Connection) -> KnowledgeState:
+    row = connection.execute(
+        "SELECT snapshot, generation, documents, title_terms, body_terms FROM state"
+    ).fetchone()
+    return KnowledgeState(
+        snapshot=row[0], generation=row[1], documents=row[2], title_terms=row[3], body_terms=row[4]
+    )
+
+
+class _View:
+    """Implements `ports.LibraryView` inside one read transaction."""
+
+    def __init__(self, library: SqliteLibrary, connection: sqlite3.Connection) -> None:
+        self._library = library
+        self._connection = connection
+        self.state = _load_state(connection)
+
+    def load(self, rows: Sequence[int]) -> tuple[IndexedArticle, ...]:
+        found = self._library.recall(rows)
+        missing = [row for row in rows if row not in found]
+        if missing:
+            marks = ",".join("?" * len(missing))
+            query = f"SELECT row, indexed FROM article WHERE row IN ({marks})"  # noqa: S608 - marks only
+            for row, blob in self._connection.execute(query, missing):
+                found[row] = self._library.memorize(row, blob)
+        return tuple(found[row] for row in rows if row in found)
+
+    def load_file(self, article_id: str) -> bytes | None:
+        row = self._connection.execute("SELECT file FROM article WHERE article_id = ?", (article_id,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+
+class _Edit:
+    """Implements `ports.LibraryEdit` inside one write transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, decoder: msgspec.msgpack.Decoder[IndexedArticle]) -> None:
+        self._connection = connection
+        self._decoder = decoder
+        self._encoder = msgspec.msgpack.Encoder()
+        self.state = _load_state(connection)
+
+    def load_versions(self, source: str) -> dict[str, str]:
+        rows = self._connection.execute("SELECT article_id, sha256 FROM article WHERE source = ?", (source,))
+        return dict(rows.fetchall())
+
+    def store(self, indexed: IndexedArticle) -> int:
+        article = indexed.article
+        self.remove(article.article_id)
+        lean = msgspec.structs.replace(indexed, article=msgspec.structs.replace(article, text=""))
+        cursor = self._connection.execute(
+            "INSERT INTO article (article_id, source, sha256, title_terms, body_terms, indexed, file)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                article.article_id,
+                article.article_id.split("/", 1)[0],
+                article.sha256,
+                len(indexed.title_terms),
+                sum(1 for _ in indexed.body_terms()),
+                self._encoder.encode(lean),
+                article.text.encode(),
+            ),
+        )
+        if cursor.lastrowid is None:  # sqlite3 promises one after an INSERT; its type does not
+            raise LibraryUnusable("sqlite gave no row for a new article; check the data folder")
+        return cursor.lastrowid
+
+    def remove(self, article_id: str) -> None:
+        self._connection.execute("DELETE FROM article WHERE article_id = ?", (article_id,))
+
+    def each_document(self) -> Iterator[tuple[int, IndexedArticle]]:
+        for row, blob in self._connection.execute("SELECT row, indexed FROM article ORDER BY article_id"):
+            yield row, self._decoder.decode(blob)
+
+    def commit(self, generation: str, sources: Mapping[str, Path]) -> KnowledgeState:
+        digest = hashlib.sha256()
+        totals = [0, 0, 0]
+        for article_id, sha256, title_terms, body_terms in self._connection.execute(
+            "SELECT article_id, sha256, title_terms, body_terms FROM article ORDER BY article_id"
+        ):
+            digest.update(f"{article_id}\0{sha256}\n".encode())
+            totals = [totals[0] + 1, totals[1] + title_terms, totals[2] + body_terms]
+        self._connection.execute(
+            "UPDATE state SET snapshot = ?, generation = ?, documents = ?, title_terms = ?, body_terms = ?",
+            (digest.hexdigest(), generation, *totals),
+        )
+        self._connection.executemany(
+            "INSERT INTO source VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET root = excluded.root",
+            [(name, str(root)) for name, root in sources.items()],
+        )
+        self._connection.execute("COMMIT")
+        return _load_state(self._connection)

@@ -1,0 +1,1 @@
+"""The use cases: keep the knowledge base, draft replies."""
