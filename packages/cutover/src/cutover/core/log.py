@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -182,8 +182,12 @@ class VerifiedLog:
         """Return the key that entry 0 or a role binding introduced, if any."""
         return self._keys.get(keyid)
 
-    def append(self, line: bytes) -> Entry:
+    def append(self, line: bytes, *, persist: Callable[[bytes], None] | None = None) -> Entry:
         """Verify the next raw line (no newline) and take it.
+
+        Args:
+            line: The raw line.
+            persist: Called with the line once it has verified; when it raises, the line is not taken.
 
         Raises:
             LogDamaged: With the line's index and what is wrong with it.
@@ -195,6 +199,8 @@ class VerifiedLog:
         entry = Entry(
             index=index, time=predicate.time, body=predicate.body, signers=signers, leaf=calculate_leaf(line)
         )
+        if persist is not None:
+            persist(line)
         self._take(entry)
         return entry
 

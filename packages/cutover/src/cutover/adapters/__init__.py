@@ -1,0 +1,1 @@
+"""What stands behind the ports: files, git, processes, HTTP, clock; one port each."""
