@@ -13,6 +13,18 @@ from datetime import datetime
 
 import msgspec
 
+TARGET_FACTS = (
+    "release_tag",
+    "commit_sha",
+    "service_contract_version",
+    "api_contract_version",
+    "integration_baseline",
+)
+"""Keys under which pin, matrix, manifest and hand-off state the same five facts, whatever their files call them."""
+
+ROW_FACTS = (*TARGET_FACTS, "consumer_commit", "status")
+"""Keys of a matrix row: the five, and what only a row says."""
+
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of all evidence documents."""
@@ -35,7 +47,10 @@ class RuntimeTarget(Evidence, frozen=True, kw_only=True):
 
 
 class Handoff(Evidence, frozen=True, kw_only=True):
-    """The hand-off payload's facts beside the program's target."""
+    """The hand-off payload's facts beside the program's target.
+
+    `stated` and `expected` have the keys `TARGET_FACTS`; those of the baseline the same without `commit_sha`.
+    """
 
     signed_by_party: str | None  # party of the key on the HandedOff entry
     handoff_mode: str
@@ -50,7 +65,10 @@ class Handoff(Evidence, frozen=True, kw_only=True):
 
 
 class Trio(Evidence, frozen=True, kw_only=True):
-    """Pin, matrix and mirrored manifest of one commit beside hand-off and producer's bytes."""
+    """Pin, matrix and mirrored manifest of one commit beside hand-off and producer's bytes.
+
+    Mappings have exactly the keys `TARGET_FACTS`; `matrix_row` has `ROW_FACTS`.
+    """
 
     commit: str
     parent_commit: str
