@@ -28,6 +28,10 @@ class Clock(Protocol):
         """Return seconds that never run backwards."""
         ...
 
+    def pause(self, seconds: float) -> None:
+        """Let that much time pass; for looking again at something that cannot wake us."""
+        ...
+
 
 class LogStore(Protocol):
     """The append-only file of lines behind the decision log; several processes may append."""
@@ -280,6 +284,10 @@ class ConsumerControl(Protocol):
 
     def governance_commit(self) -> str:
         """Return the commit that it runs on."""
+        ...
+
+    def release_tag(self) -> str | None:
+        """Return the producer release that its pin names; None without a pin."""
         ...
 
     def reload(self) -> str:

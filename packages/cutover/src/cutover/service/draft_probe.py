@@ -1,0 +1,167 @@
+"""Real tickets drafted all the time, compared with the draft made with enrichment switched off.
+
+The executor's own eyes on the consumer: used by drill and watch. A thread of its own drafts one ticket
+after the other and keeps what it saw; whoever watches drains it.
+Source: cutover-program, "Stop conditions" 2 and gates `answers`, `drill`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from itertools import cycle
+from types import TracebackType
+
+import msgspec
+
+from cutover.core.material import Ticket
+from cutover.errors import ReleaseUnreachable
+from cutover.ports import ConsumerControl, Drafted
+
+BREAKING_REASONS = frozenset({"malformed-payload", "version-mismatch", "unknown"})
+"""Fallback reasons that say a reply against the contract reached the consumer."""
+
+
+class ProbedDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one ticket.
+
+    Args:
+        delivered: A complete draft came before the deadline's double.
+        altered: Its bytes are not those of the draft with enrichment off.
+        policy_status, policy_reason, release_tag: The policy field's final state; `lost` when not delivered.
+    """
+
+    ticket_id: str
+    delivered: bool
+    altered: bool
+    elapsed_s: float
+    policy_status: str
+    policy_reason: str | None
+    release_tag: str | None
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts over many probed drafts; `asked` leaves out drafts without a policy question."""
+
+    drafts: int
+    lost: int
+    altered: int
+    breaking: int
+    asked: int
+    applied: int
+    fallback: Mapping[str, int]
+
+
+def calculate_tally(drafts: Iterable[ProbedDraft]) -> Tally:
+    """Count. Pure; order does not matter."""
+    seen = list(drafts)
+    fallback = Counter(d.policy_reason or "unknown" for d in seen if d.policy_status == "fallback")
+    return Tally(
+        drafts=len(seen),
+        lost=sum(not d.delivered for d in seen),
+        altered=sum(d.altered for d in seen),
+        breaking=sum(fallback[reason] for reason in BREAKING_REASONS),
+        asked=sum(d.policy_status in {"applied", "fallback", "pending"} for d in seen),
+        applied=sum(d.policy_status == "applied" for d in seen),
+        fallback=dict(sorted(fallback.items())),
+    )
+
+
+def read_references(
+    consumer: ConsumerControl, tickets: Iterable[Ticket], *, timeout_s: float
+) -> Mapping[str, str]:
+    """Return ticket id -> sha256 of its draft with enrichment switched off."""
+    return {
+        ticket.ticket_id: consumer.draft(_as_request(ticket), enrichment=False, timeout_s=timeout_s).sha256
+        for ticket in tickets
+    }
+
+
+class DraftProbe:
+    """Drafts tickets in a thread of its own until closed; a context manager.
+
+    Args:
+        consumer: The running consumer.
+        tickets: Drafted round-robin.
+        references: From `read_references`.
+        deadline_s: A draft must be there within this.
+        interval_s: Pause between drafts.
+    """
+
+    def __init__(
+        self,
+        consumer: ConsumerControl,
+        tickets: tuple[Ticket, ...],
+        references: Mapping[str, str],
+        *,
+        deadline_s: float,
+        interval_s: float,
+    ) -> None:
+        self._consumer = consumer
+        self._tickets = tickets
+        self._references = references
+        self._deadline_s = deadline_s
+        self._interval_s = interval_s
+        self._seen: deque[ProbedDraft] = deque()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="draft-probe", daemon=True)
+
+    def __enter__(self) -> DraftProbe:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        self._thread.join()
+
+    def drain(self) -> list[ProbedDraft]:
+        """Return what was seen since the last call, in order."""
+        return [self._seen.popleft() for _ in range(len(self._seen))]
+
+    def draft_once(self, ticket: Ticket) -> ProbedDraft:
+        """Draft one ticket now and wait for its policy field to settle."""
+        try:
+            draft = self._consumer.draft(_as_request(ticket), enrichment=True, timeout_s=2 * self._deadline_s)
+        except ReleaseUnreachable:
+            return _lost(ticket, self._deadline_s)
+        return self._judge(ticket, draft)
+
+    def _judge(self, ticket: Ticket, draft: Drafted) -> ProbedDraft:
+        try:
+            settled = self._consumer.settle(draft, timeout_s=5.0)
+        except ReleaseUnreachable:
+            settled = draft
+        return ProbedDraft(
+            ticket_id=ticket.ticket_id,
+            delivered=True,
+            altered=draft.sha256 != self._references[ticket.ticket_id],
+            elapsed_s=draft.elapsed_s,
+            policy_status=settled.policy_status,
+            policy_reason=settled.policy_reason,
+            release_tag=settled.release_tag,
+        )
+
+    def _run(self) -> None:
+        for ticket in cycle(self._tickets):
+            self._seen.append(self.draft_once(ticket))
+            if self._closing.wait(self._interval_s):
+                return
+
+
+def _as_request(ticket: Ticket) -> Mapping[str, str]:
+    return {"ticket_id": ticket.ticket_id, "subject": ticket.subject, "text": ticket.text}
+
+
+def _lost(ticket: Ticket, deadline_s: float) -> ProbedDraft:
+    return ProbedDraft(
+        ticket_id=ticket.ticket_id,
+        delivered=False,
+        altered=False,
+        elapsed_s=2 * deadline_s,
+        policy_status="lost",
+        policy_reason=None,
+        release_tag=None,
+    )

@@ -1,0 +1,185 @@
+"""The executor: what `rehearse`, `drill` and `execute` have in common.
+
+It holds the ports, one signing key (an executor key: observations and stops, nothing else) and the
+habit of writing intent before an act and outcome after. It never sees a party key.
+Source: cutover-program, "Switch".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from securesystemslib.signer import Signer
+
+from cutover.core.case import Case
+from cutover.core.entry import (
+    Decided,
+    Entry,
+    EvidenceCollected,
+    HandedOff,
+    Observed,
+    Opened,
+    Operation,
+    StepDone,
+    StepIntended,
+)
+from cutover.core.evidence import Evidence
+from cutover.core.log import encode_canonical
+from cutover.core.material import Material
+from cutover.core.program import Program
+from cutover.errors import EvidenceUnreadable, Refused
+from cutover.ports import (
+    Clock,
+    ConsumerControl,
+    EvidenceStore,
+    GatewayControl,
+    Http,
+    Launcher,
+    LogStore,
+    Repository,
+)
+
+
+class RunningRelease(msgspec.Struct, frozen=True, kw_only=True):
+    """A release process as its supervisor wrote it down in `run/releases/<tag>.json`.
+
+    Args:
+        url: Where the process itself listens.
+        address: Where routes send requests: `url`, or what stands before it.
+        tree_id: Git tree id of the export it runs from.
+        folder: The export.
+    """
+
+    release_tag: str
+    url: str
+    address: str
+    pid: int
+    command: tuple[str, ...]
+    tree_id: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executor:
+    """Ports and habits of the executor.
+
+    Args:
+        folder: The program folder.
+        signer: An executor key.
+        environment: Platform and tool versions, written into evidence.
+        narrate: Told one line for people at each step; does nothing by default.
+    """
+
+    folder: Path
+    program: Program
+    material: Material
+    log: LogStore
+    evidence: EvidenceStore
+    producer_origin: Repository
+    consumer_origin: Repository
+    http: Http
+    gateway: GatewayControl
+    consumer: ConsumerControl
+    launcher: Launcher
+    clock: Clock
+    signer: Signer
+    environment: Mapping[str, str]
+    narrate: Callable[[str], None] = lambda _line: None
+
+    def read_case(self) -> Case:
+        """Return the log as it is now, with all evidence it names, at the current instant."""
+        log = self.log.read()
+        return Case(
+            program=self.program,
+            entries=log.entries,
+            evidence=_Lazy(self.evidence),
+            now=self.clock.now(),
+            head_at=log.head_at,
+        )
+
+    def handed_off(self) -> HandedOff:
+        """Return the newest hand-off.
+
+        Raises:
+            Refused: When nothing was handed off.
+        """
+        found = self.read_case().newest(HandedOff)
+        if found is None:
+            raise Refused("nothing was handed off yet; expected the producer to run 'cutover handoff' first")
+        return found[1]
+
+    def observe(self, subject: str, facts: Mapping[str, str]) -> Entry:
+        """Append what the world showed."""
+        return self.log.append(Observed(subject=subject, facts=dict(facts)), self.signer)
+
+    def collect(self, gate: str, evidence: Evidence, *, duration_s: float) -> Entry:
+        """Keep an evidence document and append that it was collected."""
+        return self.log.append(
+            EvidenceCollected(
+                gate=gate,
+                digest=self.evidence.store(encode_canonical(evidence)),
+                exit_code=0,
+                duration_s=round(duration_s, 3),
+                environment=dict(self.environment),
+            ),
+            self.signer,
+        )
+
+    def step(
+        self, operation: Operation, attempt: int, name: str, act: Callable[[], Mapping[str, str]]
+    ) -> Mapping[str, str]:
+        """Write the intent durably, act (idempotently), write what was seen."""
+        self.log.append(StepIntended(operation=operation, attempt=attempt, step=name), self.signer)
+        facts = dict(act())
+        self.log.append(StepDone(operation=operation, attempt=attempt, step=name, facts=facts), self.signer)
+        self.narrate(f"{operation} {name}: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
+        return facts
+
+    def running_release(self, release_tag: str) -> RunningRelease:
+        """Return what the supervisor of a release wrote down.
+
+        Raises:
+            Refused: When no such process was started here.
+        """
+        path = self.folder / "run" / "releases" / f"{release_tag}.json"
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=RunningRelease)
+        except FileNotFoundError:
+            raise Refused(
+                f"{release_tag} is not running here; expected 'cutover release run --tag {release_tag}' to be up"
+            ) from None
+        except msgspec.MsgspecError as exc:
+            raise Refused(f"{path.name} is damaged ({exc}); restart 'cutover release run'") from exc
+
+
+class _Lazy(dict[str, bytes]):
+    """Evidence by digest, read when a gate asks for it."""
+
+    def __init__(self, store: EvidenceStore) -> None:
+        super().__init__()
+        self._store = store
+
+    def __missing__(self, digest: str) -> bytes:
+        try:
+            data = self._store.load(digest)
+        except EvidenceUnreadable as exc:
+            raise KeyError(digest) from exc
+        self[digest] = data
+        return data
+
+
+def newest_decision(case: Case, scope: str) -> Decided | None:
+    """Return the newest decision of a scope, if any."""
+    found = [body for _, body in case.all(Decided) if body.scope == scope]
+    return found[-1] if found else None
+
+
+def program_digest(case: Case) -> str:
+    """Return the digest that entry 0 fixed."""
+    opened = case.newest(Opened)
+    if opened is None:
+        raise Refused("the program is not open; expected 'cutover open' by both parties first")
+    return opened[1].program_digest

@@ -1,0 +1,65 @@
+"""Fill a release's database through its own HTTP API; nothing here knows how it stores anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from cutover.core.material import SeedWrite
+from cutover.errors import ReleaseUnreachable
+from cutover.ports import Http
+
+_REFERENCE = re.compile(rb"\{\{id:([^{}\"]+)\}\}")
+
+
+class _Record(msgspec.Struct):
+    memory_version_id: str
+
+
+class _Written(msgspec.Struct):
+    data: _Record
+
+
+def fill(
+    http: Http, url: str, writes: Iterable[SeedWrite], *, headers: Mapping[str, str]
+) -> Mapping[str, str]:
+    """Post every write in order and return name -> id of what was written.
+
+    Raises:
+        ReleaseUnreachable: When a write is not answered with 200, or names an unknown earlier write.
+    """
+    ids: dict[str, str] = {}
+    for write in writes:
+        reply = http.request(
+            "POST",
+            url + write.path,
+            headers={"Content-Type": "application/json", **headers},
+            body=_resolve(write, ids),
+        )
+        if reply.status != 200:
+            raise ReleaseUnreachable(
+                f"seed write {write.name} was answered {reply.status}; expected 200: fix the seed"
+            )
+        ids[write.name] = _read_id(write, reply.body)
+    return ids
+
+
+def _resolve(write: SeedWrite, ids: Mapping[str, str]) -> bytes:
+    def find(match: re.Match[bytes]) -> bytes:
+        name = match.group(1).decode()
+        if name not in ids:
+            raise ReleaseUnreachable(
+                f"seed write {write.name} refers to {name}, which no earlier line writes"
+            )
+        return ids[name].encode()
+
+    return _REFERENCE.sub(find, bytes(write.body))
+
+
+def _read_id(write: SeedWrite, body: bytes) -> str:
+    try:
+        return msgspec.json.decode(body, type=_Written).data.memory_version_id
+    except msgspec.MsgspecError as exc:
+        raise ReleaseUnreachable(f"seed write {write.name} was answered without an id ({exc})") from exc
