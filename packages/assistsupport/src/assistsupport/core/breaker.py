@@ -8,6 +8,7 @@ Invariants: a verdict counts only in the epoch that admitted its question, so a 
 reopen what has closed since; in half-open exactly one question is out at a time.
 """
 
+import math
 from enum import StrEnum
 
 import msgspec
@@ -155,7 +156,7 @@ def _opened(
     breaker: Breaker, cause: FallbackReason, reopened: int, now: float, settings: BreakerSettings
 ) -> Breaker:
     # The exponent is bounded so that a producer that is down for a week cannot overflow a float.
-    wait_s = min(settings.open_s * 2 ** min(reopened, 16), settings.open_max_s)
+    wait_s = min(math.ldexp(settings.open_s, min(reopened, 16)), settings.open_max_s)
     return msgspec.structs.replace(
         breaker,
         cause=cause,
