@@ -93,9 +93,19 @@ class EvidenceUnreadable(CutoverError):
 
 
 class ReleaseUnreachable(CutoverError):
-    """Raised when a process that should answer does not."""
+    """Raised when a process that should answer does not.
+
+    Args:
+        message: One line, the fact first.
+        kind: What went wrong, one of `refused`, `reset`, `timeout`, `cut`, `not-http`, `too-large`,
+            `remote` (not a loopback address) or `unusable` (a complete reply that cannot be used).
+    """
 
     code = "release"
+
+    def __init__(self, message: str, *, kind: str = "unusable") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class CommandFailed(CutoverError):
