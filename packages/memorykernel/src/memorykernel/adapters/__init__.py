@@ -1,0 +1,1 @@
+"""SQLite, the clock, ids and release folders: one port each."""

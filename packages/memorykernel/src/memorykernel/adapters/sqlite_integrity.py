@@ -1,0 +1,170 @@
+"""Checking a database from end to end, and saying which row is damaged.
+
+Three looks: SQLite's own check of its pages and indexes, both hash chains against the rows that they
+stand for, and the term index against the records. Text is read as bytes, so that a row whose bytes
+are no longer text is found like any other.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from memorykernel.adapters.sqlite_chain import ANSWER_COLUMNS, LINK_COLUMNS, RECORD_COLUMNS, ChainTable
+from memorykernel.adapters.sqlite_file import SqliteFile
+from memorykernel.adapters.sqlite_schema import TERM_INDEX_SCHEMA, read_version
+from memorykernel.adapters.sqlite_terms import find_misindexed
+from memorykernel.core.chain import GENESIS_ANSWERS, GENESIS_MEMORY, digest_entry, next_head
+
+MAX_DAMAGE: Final = 20
+"""How many findings are reported at most; one is enough to know."""
+
+_ANSWERS_SCHEMA: Final = 2
+_SUBJECTS: Final = {
+    "record": ("records", "record_seq", RECORD_COLUMNS),
+    "link": ("links", "link_seq", LINK_COLUMNS),
+    "answer": ("answers", "answer_seq", ANSWER_COLUMNS),
+}
+
+
+class Damage(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is not as it was written."""
+
+    table: str
+    row: int | None
+    id: str | None
+    finding: str
+
+
+class IntegrityReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a check found; `damage` is empty when all is as it was written."""
+
+    ok: bool
+    schema_version: int
+    records: int
+    links: int
+    answers: int
+    memory_head: str
+    answer_head: str | None
+    damage: tuple[Damage, ...]
+
+
+def check_integrity(file: SqliteFile) -> IntegrityReport:
+    """Check everything that the file holds, in one consistent state.
+
+    What cannot be seen from inside is that the newest entries were cut off: compare `memory_head` with a
+    head that somebody noted (every answer of ordering.v2 names the one it was given on).
+
+    Raises:
+        DatabaseMissing: There is no such file.
+    """
+    with file.reading() as connection:
+        version = read_version(connection)
+        found = list(_cap(_find_damage(connection, version)))
+        return IntegrityReport(
+            ok=not found,
+            schema_version=version,
+            records=_count(connection, "records"),
+            links=_count(connection, "links"),
+            answers=_count(connection, "answers") if version >= _ANSWERS_SCHEMA else 0,
+            memory_head=_head(connection, "memory_chain"),
+            answer_head=_head(connection, "answer_chain") if version >= _ANSWERS_SCHEMA else None,
+            damage=tuple(found),
+        )
+
+
+def _find_damage(connection: sqlite3.Connection, version: int) -> Iterator[Damage]:
+    yield from _check_chain(connection, "memory_chain", GENESIS_MEMORY, ("record", "link"))
+    if version >= _ANSWERS_SCHEMA:
+        yield from _check_chain(connection, "answer_chain", GENESIS_ANSWERS, ("answer",))
+    yield from _check_pages(connection)
+    if version >= TERM_INDEX_SCHEMA:
+        yield from _check_terms(connection)
+
+
+def _check_chain(
+    connection: sqlite3.Connection, table: ChainTable, genesis: bytes, kinds: tuple[str, ...]
+) -> Iterator[Damage]:
+    """Walk a chain; after a damaged head go on from the stored one, so that one fault is one finding."""
+    head, expected_seq, covered = genesis, 0, dict.fromkeys(kinds, 0)
+    entries = connection.cursor()
+    for seq, kind, subject, digest, stored in entries.execute(
+        f"SELECT entry_seq, kind, subject_seq, digest, head FROM {table} ORDER BY entry_seq"  # noqa: S608  # closed set of names
+    ):
+        if seq != expected_seq:
+            yield Damage(table=table, row=expected_seq, id=None, finding="entry is missing")
+        if seq == 0:
+            if (digest, stored) != (genesis, genesis):
+                yield Damage(table=table, row=0, id=None, finding="first head is not the chain's own")
+        else:
+            yield from _check_subject(connection, kind, subject, digest)
+            if next_head(head, kind=kind, subject=subject, digest=digest) != stored:
+                yield Damage(
+                    table=table, row=seq, id=None, finding="head does not follow from the one before"
+                )
+            covered[kind] = covered.get(kind, 0) + 1
+        head, expected_seq = stored, seq + 1
+    for kind in kinds:
+        subject_table = _SUBJECTS[kind][0]
+        if _count(connection, subject_table) != covered[kind]:
+            yield Damage(
+                table=subject_table, row=None, id=None, finding="rows and chain entries differ in number"
+            )
+
+
+def _check_subject(
+    connection: sqlite3.Connection, kind: str, subject: int, digest: bytes
+) -> Iterator[Damage]:
+    if kind not in _SUBJECTS:
+        yield Damage(table="memory_chain", row=None, id=None, finding="entry is of an unknown kind")
+        return
+    table, key, columns = _SUBJECTS[kind]
+    # CAST reads text as the bytes it is stored in; numbers stay numbers, as the digest has them.
+    texts = ", ".join(
+        f"CASE typeof({each}) WHEN 'text' THEN CAST({each} AS BLOB) ELSE {each} END" for each in columns
+    )
+    row: tuple[Any, ...] | None = connection.execute(
+        f"SELECT {texts} FROM {table} WHERE {key} = ?",  # noqa: S608  # names of our own columns
+        (subject,),
+    ).fetchone()
+    if row is None:
+        yield Damage(table=table, row=subject, id=None, finding="row is missing")
+    elif digest_entry(row) != digest:
+        name = row[0].decode(errors="replace") if isinstance(row[0], bytes) else str(row[0])
+        yield Damage(table=table, row=subject, id=name, finding="content is not what was written")
+
+
+def _check_pages(connection: sqlite3.Connection) -> Iterator[Damage]:
+    for (finding,) in connection.execute(f"PRAGMA integrity_check({MAX_DAMAGE})"):
+        if finding != "ok":
+            yield Damage(table="sqlite", row=None, id=None, finding=str(finding))
+
+
+def _check_terms(connection: sqlite3.Connection) -> Iterator[Damage]:
+    for record_seq in find_misindexed(connection):
+        finding = "words in the index are not those of the record"
+        yield Damage(table="record_terms", row=record_seq, id=None, finding=finding)
+
+
+def _cap(found: Iterator[Damage]) -> Iterator[Damage]:
+    """At most MAX_DAMAGE findings; a file that SQLite cannot read on is one more."""
+    try:
+        for number, damage in enumerate(found, start=1):
+            yield damage
+            if number == MAX_DAMAGE:
+                return
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as exc:
+        yield Damage(table="sqlite", row=None, id=None, finding=f"cannot be read further: {exc}")
+
+
+def _count(connection: sqlite3.Connection, table: str) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608  # closed set
+
+
+def _head(connection: sqlite3.Connection, table: ChainTable) -> str:
+    newest = f"SELECT head FROM {table} ORDER BY entry_seq DESC LIMIT 1"  # noqa: S608  # closed set of names
+    head = connection.execute(newest).fetchone()
+    return bytes(head[0]).hex()

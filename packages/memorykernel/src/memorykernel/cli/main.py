@@ -1,0 +1,84 @@
+"""The command tree and the one exception boundary.
+
+Exit codes: 0 done (any answer to a question is one), 1 no (a conflict, nothing found, damage), 2 the
+call is wrong, 3 it could not be done or decided.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from memorykernel.cli import database, memory, query, serving
+from memorykernel.cli.target import Target
+from memorykernel.errors import (
+    ContextPackageNotFound,
+    DatabaseMissing,
+    InvalidRequest,
+    MalformedRequest,
+    MemoryKernelError,
+    MigrationFailed,
+    QueryFailed,
+    SchemaUnavailable,
+    WriteConflict,
+    WriteFailed,
+)
+
+app = typer.Typer(
+    name="mk",
+    help="A typed, append-only memory that answers policy questions deterministically and with reasons.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("serve")(serving.serve)
+app.add_typer(database.app, name="db")
+app.add_typer(memory.app, name="memory")
+app.add_typer(query.app, name="query")
+app.add_typer(query.context_app, name="context")
+
+
+@app.callback()
+def remember_target(
+    ctx: typer.Context,
+    db: Annotated[Path | None, typer.Option(help="The database file; each command takes --db too.")] = None,
+) -> None:
+    """Keep the database named before the command for the command."""
+    ctx.obj = Target(db=db)
+
+
+def main() -> None:
+    """Run `mk`; what goes wrong is one line on stderr."""
+    try:
+        app()
+    except MemoryKernelError as error:
+        _fail(error.message, _choose_exit_code(error))
+    except BrokenPipeError:
+        # The reader of our output went away, as `head` does; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(3)
+    except Exception as error:  # noqa: BLE001  # the one boundary: users get a line, not a trace
+        _fail(f"unexpected {type(error).__name__}: {error}; please report it", 3)
+
+
+def _fail(message: str, exit_code: int) -> None:
+    first_line = " ".join(message.split())
+    sys.stderr.write(f"error: {first_line}\n")
+    sys.exit(exit_code)
+
+
+def _choose_exit_code(error: MemoryKernelError) -> int:
+    match error:
+        case WriteConflict() | ContextPackageNotFound():
+            return 1
+        case MalformedRequest() | InvalidRequest() | DatabaseMissing():
+            return 2
+        case SchemaUnavailable() | MigrationFailed() | WriteFailed() | QueryFailed():
+            return 3
+        case _:
+            return 2

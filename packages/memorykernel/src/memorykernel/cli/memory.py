@@ -1,0 +1,146 @@
+"""`mk memory`: writing records and links."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from memorykernel.cli.output import print_record
+from memorykernel.cli.target import Database, ReleaseFolder, open_existing
+from memorykernel.core.request import AddConstraint, AddLink, AddSummary
+from memorykernel.core.vocabulary import Authority, Effect, Relation, SummaryType, TruthStatus
+
+app = typer.Typer(help="Write records and links.", no_args_is_help=True)
+add_app = typer.Typer(help="Add a record; what is acknowledged is durable.", no_args_is_help=True)
+app.add_typer(add_app, name="add")
+
+Text = Annotated[str, typer.Option(show_default=False)]
+Version = Annotated[int, typer.Option("--version", help="The version of this memory, from 1.")]
+MemoryId = Annotated[str | None, typer.Option(help="The memory that this is a version of; new if absent.")]
+SourceUri = Annotated[str, typer.Option(help="Where this comes from.", show_default=False)]
+SourceHash = Annotated[str | None, typer.Option(help="sha256:<64 hex digits> of the source.")]
+Evidence = Annotated[list[str] | None, typer.Option(help="What supports this; repeatable.")]
+Confidence = Annotated[float | None, typer.Option(help="0 to 1; required for inferred and speculative.")]
+Truth = Annotated[TruthStatus, typer.Option(help="How the writer came to hold this true.")]
+Binding = Annotated[Authority, typer.Option(help="How much the source binds.", show_default=False)]
+Time = Annotated[str | None, typer.Option(help="RFC 3339 in UTC.")]
+VersionIds = Annotated[list[str] | None, typer.Option(help="A memory_version_id; repeatable.")]
+
+
+@add_app.command("constraint")
+def add_constraint(
+    ctx: typer.Context,
+    actor: Text,
+    action: Text,
+    resource: Text,
+    effect: Annotated[Effect, typer.Option(show_default=False)],
+    writer: Text,
+    justification: Text,
+    source_uri: SourceUri,
+    authority: Binding,
+    note: Annotated[str | None, typer.Option()] = None,
+    truth_status: Truth = TruthStatus.ASSERTED,
+    version: Version = 1,
+    memory_id: MemoryId = None,
+    source_hash: SourceHash = None,
+    evidence: Evidence = None,
+    confidence: Confidence = None,
+    created_at: Time = None,
+    effective_at: Time = None,
+    supersedes: VersionIds = None,
+    contradicts: VersionIds = None,
+    db: Database = None,
+    release: ReleaseFolder = None,
+) -> None:
+    """Remember that an effect applies to a scope; '*' matches everything."""
+    request = AddConstraint(
+        actor=actor,
+        action=action,
+        resource=resource,
+        effect=effect,
+        note=note,
+        writer=writer,
+        justification=justification,
+        source_uri=source_uri,
+        authority=authority,
+        truth_status=truth_status,
+        version=version,
+        memory_id=memory_id,
+        source_hash=source_hash,
+        evidence=tuple(evidence or ()),
+        confidence=confidence,
+        created_at=created_at,
+        effective_at=effective_at,
+        supersedes=tuple(supersedes or ()),
+        contradicts=tuple(contradicts or ()),
+    )
+    print_record(open_existing(ctx, db, release).remembering.add_record(request))
+
+
+def _summary_command(record_type: SummaryType) -> Callable[..., None]:
+    def add_summary(
+        ctx: typer.Context,
+        summary: Text,
+        writer: Text,
+        justification: Text,
+        source_uri: SourceUri,
+        authority: Binding,
+        truth_status: Truth = TruthStatus.ASSERTED,
+        version: Version = 1,
+        memory_id: MemoryId = None,
+        source_hash: SourceHash = None,
+        evidence: Evidence = None,
+        confidence: Confidence = None,
+        created_at: Time = None,
+        effective_at: Time = None,
+        supersedes: VersionIds = None,
+        contradicts: VersionIds = None,
+        db: Database = None,
+        release: ReleaseFolder = None,
+    ) -> None:
+        request = AddSummary(
+            record_type=record_type,
+            summary=summary,
+            writer=writer,
+            justification=justification,
+            source_uri=source_uri,
+            authority=authority,
+            truth_status=truth_status,
+            version=version,
+            memory_id=memory_id,
+            source_hash=source_hash,
+            evidence=tuple(evidence or ()),
+            confidence=confidence,
+            created_at=created_at,
+            effective_at=effective_at,
+            supersedes=tuple(supersedes or ()),
+            contradicts=tuple(contradicts or ()),
+        )
+        print_record(open_existing(ctx, db, release).remembering.add_record(request))
+
+    return add_summary
+
+
+for _record_type in SummaryType:
+    _options: dict[str, Any] = {"help": f"Remember a {_record_type}."}
+    add_app.command(_record_type.value, **_options)(_summary_command(_record_type))
+
+
+@app.command("link")
+def link(
+    ctx: typer.Context,
+    from_id: Annotated[str, typer.Option("--from", help="The version that speaks.", show_default=False)],
+    to_id: Annotated[str, typer.Option("--to", help="The version spoken about.", show_default=False)],
+    relation: Annotated[Relation, typer.Option(show_default=False)],
+    writer: Text,
+    justification: Text,
+    db: Database = None,
+    release: ReleaseFolder = None,
+) -> None:
+    """State that one version supersedes or contradicts another."""
+    request = AddLink(
+        from_id=from_id, to_id=to_id, relation=relation, writer=writer, justification=justification
+    )
+    print_record(open_existing(ctx, db, release).remembering.add_link(request))

@@ -1,0 +1,201 @@
+"""What a request must hold to be let in, and the record that comes of it.
+
+First what cannot be read (ids and times: `invalid_json`), then what must not be accepted (blank
+text, numbers out of range: `validation_error`). Nothing here looks at the store.
+
+A record without `created_at` was created now, one without `effective_at` is in effect since it was created:
+records always have both, so that no ruleset has to order a missing time.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+
+from memorykernel.core.instant import format_instant, parse_instant
+from memorykernel.core.question import PolicyQuestion, RecallQuestion
+from memorykernel.core.record import (
+    ConstraintContent,
+    Content,
+    Link,
+    MemoryRecord,
+    Payload,
+    Provenance,
+    Scope,
+    SummaryContent,
+)
+from memorykernel.core.request import AddConstraint, AddLink, AddSummary, Ask, Recall
+from memorykernel.core.ulid import parse_ulid
+from memorykernel.core.vocabulary import RecordType, TruthStatus
+from memorykernel.errors import InvalidRequest
+
+MAX_VERSION: Final = 2**63 - 1
+"""The largest integer that the store can hold."""
+
+_SOURCE_HASH: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_NEEDS_CONFIDENCE: Final = (TruthStatus.INFERRED, TruthStatus.SPECULATIVE)
+
+
+class NewRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """An admitted record: as the wire will show it, with its times as microseconds for the store."""
+
+    record: MemoryRecord
+    created_at_us: int
+    effective_at_us: int
+
+
+class Fresh(msgspec.Struct, frozen=True, kw_only=True):
+    """What the edge supplies for a new record: two unused ids and the time."""
+
+    memory_version_id: str
+    memory_id: str
+    now_us: int
+
+
+def admit_record(request: AddConstraint | AddSummary, fresh: Fresh) -> NewRecord:
+    """Turn a request into a record.
+
+    Args:
+        request: What the caller wants remembered.
+        fresh: The server's ids and time; the memory id and the creation time are the caller's if it
+            names them, the version id never is.
+
+    Raises:
+        MistypedField: An id or time cannot be read.
+        InvalidRequest: A required text is blank or a number is out of its range.
+    """
+    memory_id = parse_ulid(request.memory_id, field="memory_id") if request.memory_id else fresh.memory_id
+    if request.memory_id == "":
+        parse_ulid("", field="memory_id")
+    created_at_us = _instant(request.created_at, "created_at")
+    effective_at_us = _instant(request.effective_at, "effective_at")
+    supersedes = _version_ids(request.supersedes, "supersedes")
+    contradicts = _version_ids(request.contradicts, "contradicts")
+    payload = _payload(request)
+    _check_common(request)
+    created_at_us = fresh.now_us if created_at_us is None else created_at_us
+    effective_at_us = created_at_us if effective_at_us is None else effective_at_us
+    record = MemoryRecord(
+        memory_version_id=fresh.memory_version_id,
+        memory_id=memory_id,
+        version=request.version,
+        created_at=format_instant(created_at_us),
+        effective_at=format_instant(effective_at_us),
+        truth_status=request.truth_status,
+        authority=request.authority,
+        confidence=request.confidence,
+        writer=request.writer,
+        justification=request.justification,
+        provenance=Provenance(
+            source_uri=request.source_uri,
+            source_hash=request.source_hash,
+            evidence=request.evidence,
+        ),
+        supersedes=supersedes,
+        contradicts=contradicts,
+        payload=payload,
+    )
+    return NewRecord(record=record, created_at_us=created_at_us, effective_at_us=effective_at_us)
+
+
+def admit_link(request: AddLink) -> Link:
+    """Turn a request into a link.
+
+    Raises:
+        MistypedField: An id cannot be read.
+        InvalidRequest: Writer or justification is blank, or both ends are the same version.
+    """
+    from_id = parse_ulid(request.from_id, field="from")
+    to_id = parse_ulid(request.to_id, field="to")
+    _check_filled(writer=request.writer, justification=request.justification)
+    if from_id == to_id:
+        raise InvalidRequest(
+            "a version cannot be linked to itself; name another version in 'to'", {"field": "to"}
+        )
+    return Link(
+        from_memory_version_id=from_id,
+        to_memory_version_id=to_id,
+        relation=request.relation,
+        writer=request.writer,
+        justification=request.justification,
+    )
+
+
+def admit_ask(request: Ask, now_us: int) -> PolicyQuestion:
+    """Turn a request into a policy question; without `as_of` it is about `now_us`.
+
+    Raises:
+        MistypedField: `as_of` cannot be read.
+        InvalidRequest: The text or a scope field is blank.
+    """
+    as_of_us = _instant(request.as_of, "as_of")
+    _check_filled(text=request.text, actor=request.actor, action=request.action, resource=request.resource)
+    return PolicyQuestion(
+        text=request.text,
+        actor=request.actor,
+        action=request.action,
+        resource=request.resource,
+        as_of_us=now_us if as_of_us is None else as_of_us,
+    )
+
+
+def admit_recall(request: Recall, now_us: int) -> RecallQuestion:
+    """Turn a request into a recall; without `as_of` it is about `now_us`.
+
+    Raises:
+        MistypedField: `as_of` cannot be read.
+        InvalidRequest: The text is blank.
+    """
+    as_of_us = _instant(request.as_of, "as_of")
+    _check_filled(text=request.text)
+    return RecallQuestion(
+        text=request.text,
+        record_types=request.record_types,
+        as_of_us=now_us if as_of_us is None else as_of_us,
+    )
+
+
+def _instant(text: str | None, field: str) -> int | None:
+    return None if text is None else parse_instant(text, field=field)
+
+
+def _version_ids(texts: tuple[str, ...], field: str) -> tuple[str, ...]:
+    """Read ids, keeping the first of equal ones: a link exists once."""
+    return tuple(dict.fromkeys(parse_ulid(text, field=f"{field}[{i}]") for i, text in enumerate(texts)))
+
+
+def _payload(request: AddConstraint | AddSummary) -> Payload:
+    if isinstance(request, AddConstraint):
+        scope = Scope(actor=request.actor, action=request.action, resource=request.resource)
+        _check_filled(actor=scope.actor, action=scope.action, resource=scope.resource)
+        content: Content = ConstraintContent(scope=scope, effect=request.effect, note=request.note)
+        return Payload(record_type=RecordType.CONSTRAINT, payload=content)
+    _check_filled(summary=request.summary)
+    content = SummaryContent(summary=request.summary)
+    return Payload(record_type=RecordType(request.record_type), payload=content)
+
+
+def _check_common(request: AddConstraint | AddSummary) -> None:
+    _check_filled(writer=request.writer, justification=request.justification, source_uri=request.source_uri)
+    if not 1 <= request.version <= MAX_VERSION:
+        raise _refuse("version", f"expected 1 to {MAX_VERSION}, got {request.version}; count versions from 1")
+    if request.source_hash is not None and not _SOURCE_HASH.fullmatch(request.source_hash):
+        raise _refuse(
+            "source_hash", "expected 'sha256:' and 64 lower-case hex digits; send null if there is no hash"
+        )
+    if request.confidence is not None and not 0 <= request.confidence <= 1:
+        raise _refuse("confidence", f"expected 0 to 1, got {request.confidence}")
+    if request.confidence is None and request.truth_status in _NEEDS_CONFIDENCE:
+        raise _refuse("confidence", f"is required for truth_status {request.truth_status}; send 0 to 1")
+
+
+def _check_filled(**texts: str) -> None:
+    for field, text in texts.items():
+        if not text.strip():
+            raise _refuse(field, "is blank; send text")
+
+
+def _refuse(field: str, reason: str) -> InvalidRequest:
+    return InvalidRequest(f"field '{field}' {reason}", {"field": field})

@@ -1,0 +1,80 @@
+"""What a ruleset is shown: the records that may count, read in one consistent state of the store.
+
+A ruleset is a pure function of a question and its evidence. Every other record of the store is
+unable to change the answer, which is what lets the store read only these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from memorykernel.core.record import Content
+from memorykernel.core.vocabulary import NEUTRAL_CONFIDENCE, Authority, RecordType, TruthStatus
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of a record version that rulesets look at; times in microseconds since 1970 UTC."""
+
+    memory_version_id: str
+    memory_id: str
+    record_type: RecordType
+    version: int
+    truth_status: TruthStatus
+    authority: Authority
+    confidence: float | None
+    created_at_us: int
+    effective_at_us: int
+    content: Content
+
+    @property
+    def effective_confidence(self) -> float:
+        """The confidence that orders the record: its own, or the neutral one."""
+        return NEUTRAL_CONFIDENCE if self.confidence is None else self.confidence
+
+
+class Supersession(msgspec.Struct, frozen=True, kw_only=True):
+    """A claim that one version replaces another, with what is needed to judge the claimant."""
+
+    superseded_id: str
+    superseder_id: str
+    authority: Authority
+    truth_status: TruthStatus
+    effective_at_us: int
+
+
+class PolicyEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What is read for a policy question.
+
+    Attributes:
+        head: The hash chain's head, 64 lower-case hex digits: the state that was read.
+        candidates: At least the constraints whose scope matches; order means nothing.
+        supersessions: Every supersedes link that targets a candidate, whoever made it.
+        version_index: `memory_id:memory_version_id` of every record, sorted, joined without
+            separators; only for rulesets that ask for it, else empty.
+    """
+
+    head: str
+    candidates: tuple[Candidate, ...]
+    supersessions: tuple[Supersession, ...]
+    version_index: bytes = b""
+
+
+class RecallEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What is read for a recall.
+
+    Attributes:
+        head: As in `PolicyEvidence`.
+        candidates: Records of the types asked for: all of them, or all that share a term.
+        supersessions: Every supersedes link that targets a candidate.
+        matched: memory_version_id -> number of distinct question terms that the record has; only
+            for rulesets that search by the term index, else empty.
+        version_index: As in `PolicyEvidence`.
+    """
+
+    head: str
+    candidates: tuple[Candidate, ...]
+    supersessions: tuple[Supersession, ...]
+    matched: Mapping[str, int] = {}
+    version_index: bytes = b""

@@ -1,0 +1,56 @@
+"""The rulesets by name, and what each of them needs to be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from memorykernel.core import ordering_v1, ordering_v2, recall_ordering_v1, recall_ordering_v2
+from memorykernel.core.context_package import ContextPackage
+from memorykernel.core.evidence import PolicyEvidence, RecallEvidence
+from memorykernel.core.question import PolicyQuestion, RecallQuestion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRuleset:
+    """Rules for policy questions; `needs_version_index` says that v1's snapshot id must be fed."""
+
+    name: str
+    resolve: Callable[[PolicyQuestion, PolicyEvidence], ContextPackage]
+    needs_version_index: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecallRuleset:
+    """Rules for recalls; `needs_every_record` says that misses are part of the answer too."""
+
+    name: str
+    resolve: Callable[[RecallQuestion, RecallEvidence], ContextPackage]
+    needs_every_record: bool
+
+
+POLICY_RULESETS: Final = {
+    ruleset.name: ruleset
+    for ruleset in (
+        PolicyRuleset(name=ordering_v1.NAME, resolve=ordering_v1.resolve_policy_v1, needs_version_index=True),
+        PolicyRuleset(
+            name=ordering_v2.NAME, resolve=ordering_v2.resolve_policy_v2, needs_version_index=False
+        ),
+    )
+}
+RECALL_RULESETS: Final = {
+    ruleset.name: ruleset
+    for ruleset in (
+        RecallRuleset(
+            name=recall_ordering_v1.NAME,
+            resolve=recall_ordering_v1.resolve_recall_v1,
+            needs_every_record=True,
+        ),
+        RecallRuleset(
+            name=recall_ordering_v2.NAME,
+            resolve=recall_ordering_v2.resolve_recall_v2,
+            needs_every_record=False,
+        ),
+    )
+}

@@ -1,0 +1,137 @@
+"""Everything that MemoryKernel can refuse, as one tree with stable codes.
+
+    MemoryKernelError
+    ├── MalformedRequest           invalid_json
+    │   ├── UnreadableBody             not strict JSON
+    │   ├── OversizedBody              more bytes than the limit
+    │   ├── UnsupportedContentType     not application/json
+    │   └── MistypedField              a field is missing, mistyped, or a bad enum, ULID or time
+    ├── InvalidRequest             validation_error
+    │   ├── UnknownRoute
+    │   └── UnsupportedMethod
+    ├── ContextPackageNotFound     context_package_not_found
+    ├── WriteConflict              write_conflict
+    ├── SchemaUnavailable          schema_unavailable
+    │   └── DatabaseMissing
+    ├── MigrationFailed            migration_failed
+    ├── WriteFailed                write_failed
+    ├── QueryFailed                query_failed
+    ├── ContextLookupFailed        context_lookup_failed
+    └── ReleaseInvalid             internal_error (start-up only, never on the wire)
+
+Invariant: `code` is one of the ten codes of the wire contract (wire contracts, section 1). Which
+HTTP status a code travels with is known to `web` alone. No message holds a secret or a trace.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class MemoryKernelError(Exception):
+    """The root of the tree.
+
+    Args:
+        message: One line: the fact first, then "expected X, got Y", then what to do.
+        details: Facts for programs, JSON values only; never secrets.
+    """
+
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, message: str, details: dict[str, str | int] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+
+class MalformedRequest(MemoryKernelError):
+    """The request cannot be read as what the endpoint expects."""
+
+    code = "invalid_json"
+
+
+class UnreadableBody(MalformedRequest):
+    """The body is not one strict JSON document."""
+
+
+class OversizedBody(MalformedRequest):
+    """The body has more bytes than the server reads."""
+
+
+class UnsupportedContentType(MalformedRequest):
+    """The body is not declared as JSON."""
+
+
+class MistypedField(MalformedRequest):
+    """A field is missing, has the wrong type, or is a bad enum value, ULID or time."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"field '{field}' {reason}", {"field": field})
+
+
+class InvalidRequest(MemoryKernelError):
+    """The request can be read but must not be accepted."""
+
+    code = "validation_error"
+
+
+class UnknownRoute(InvalidRequest):
+    """No endpoint has this path."""
+
+
+class UnsupportedMethod(InvalidRequest):
+    """The endpoint exists, for other methods."""
+
+    def __init__(self, message: str, allow: tuple[str, ...]) -> None:
+        super().__init__(message, {"allow": ", ".join(allow)})
+        self.allow = allow
+
+
+class ContextPackageNotFound(MemoryKernelError):
+    """No stored answer has this id."""
+
+    code = "context_package_not_found"
+
+
+class WriteConflict(MemoryKernelError):
+    """What is stored forbids the write: a version taken, a link to nowhere, or a cycle."""
+
+    code = "write_conflict"
+
+
+class SchemaUnavailable(MemoryKernelError):
+    """The database is not at a schema that this release can use."""
+
+    code = "schema_unavailable"
+
+
+class DatabaseMissing(SchemaUnavailable):
+    """There is no database file at the path."""
+
+
+class MigrationFailed(MemoryKernelError):
+    """A migration did not finish; nothing of it was kept."""
+
+    code = "migration_failed"
+
+
+class WriteFailed(MemoryKernelError):
+    """The store could not keep a record or a link; nothing of it was kept."""
+
+    code = "write_failed"
+
+
+class QueryFailed(MemoryKernelError):
+    """The store could not read for a question or keep its answer."""
+
+    code = "query_failed"
+
+
+class ContextLookupFailed(MemoryKernelError):
+    """The store could not read a stored answer."""
+
+    code = "context_lookup_failed"
+
+
+class ReleaseInvalid(MemoryKernelError):
+    """A release folder is incomplete or names what this program does not have."""

@@ -1,0 +1,122 @@
+"""What the use cases need from the world, as small protocols.
+
+Every method of a store reads or writes one consistent state, and raises only errors of this package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Protocol
+
+from memorykernel.core.admission import NewRecord
+from memorykernel.core.evidence import PolicyEvidence, RecallEvidence
+from memorykernel.core.question import PolicyQuestion
+from memorykernel.core.record import Link
+from memorykernel.core.schema_status import SchemaStatus
+from memorykernel.core.vocabulary import RecordType
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now_us(self) -> int:
+        """Microseconds since 1970 UTC."""
+        ...
+
+
+class Ids(Protocol):
+    """New ids."""
+
+    def mint_ulid(self, now_us: int) -> str:
+        """A ULID that nobody has seen, for a time in microseconds since 1970 UTC."""
+        ...
+
+
+class Memory(Protocol):
+    """Records and links; append-only."""
+
+    def add_record(self, new: NewRecord) -> None:
+        """Keep a record and the links it was written with, or nothing.
+
+        Durable when it returns.
+
+        Raises:
+            WriteConflict: The version exists, or a link's target does not.
+            WriteFailed: The store could not.
+        """
+        ...
+
+    def add_link(self, link: Link) -> None:
+        """Keep a link; the same statement by the same writer is kept once.
+
+        Raises:
+            WriteConflict: An end does not exist, or the link closes a cycle of supersessions.
+            WriteFailed: The store could not.
+        """
+        ...
+
+    def read_policy_evidence(self, question: PolicyQuestion, *, version_index: bool) -> PolicyEvidence:
+        """Read what can matter to a policy question, in one consistent state.
+
+        Raises:
+            QueryFailed: The store could not.
+        """
+        ...
+
+    def read_recall_evidence(
+        self, record_types: Collection[RecordType], terms: Collection[str]
+    ) -> RecallEvidence:
+        """Read the records of the types that share a term, with how many they share.
+
+        Raises:
+            QueryFailed: The store could not.
+        """
+        ...
+
+    def read_every_record(self, record_types: Collection[RecordType]) -> RecallEvidence:
+        """Read all records of the types, and the version index.
+
+        Raises:
+            QueryFailed: The store could not.
+        """
+        ...
+
+
+class Answers(Protocol):
+    """Answers that were given; append-only, with a hash chain of their own."""
+
+    def store_answer(self, context_package_id: str, package: bytes) -> None:
+        """Keep an answer; the same bytes under the same id are kept once.
+
+        Raises:
+            QueryFailed: The store could not.
+        """
+        ...
+
+    def load_answer(self, context_package_id: str) -> bytes | None:
+        """The newest answer under an id, or None.
+
+        Raises:
+            ContextLookupFailed: The store could not.
+        """
+        ...
+
+
+class Schema(Protocol):
+    """The database's schema."""
+
+    def load_status(self) -> SchemaStatus:
+        """Say where the schema stands; creates nothing.
+
+        Raises:
+            SchemaUnavailable: The file is no database of this program.
+        """
+        ...
+
+    def migrate(self, now_us: int) -> SchemaStatus:
+        """Apply what is pending, all of it or nothing, and say where the schema stands then.
+
+        Raises:
+            MigrationFailed: It could not.
+        """
+        ...

@@ -1,0 +1,74 @@
+"""Reading request bodies: declared as JSON, bounded before they are read, parsed strictly."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from contracts.core.json_value import JsonValue
+from contracts.core.strict_json import parse_json
+from contracts.errors import MalformedDocument
+from starlette.requests import Request
+
+from memorykernel.errors import OversizedBody, UnreadableBody, UnsupportedContentType
+
+MAX_BODY_BYTES: Final = 2 * 1024 * 1024
+"""The largest body that is read (wire contracts, section 1)."""
+
+_MEDIA_TYPE: Final = "application/json"
+
+
+def require_json(request: Request) -> None:
+    """Pass when the body is declared as JSON in UTF-8.
+
+    Raises:
+        UnsupportedContentType: It is not.
+    """
+    media_type, *parameters = request.headers.get("content-type", "").split(";")
+    charsets = [value for name, _, value in map(_split_parameter, parameters) if name == "charset"]
+    if media_type.strip().lower() != _MEDIA_TYPE or any(each != "utf-8" for each in charsets):
+        raise UnsupportedContentType(
+            "the content type is not supported; send 'Content-Type: application/json'"
+        )
+
+
+async def read_body(request: Request) -> bytes:
+    """Read a body of at most `MAX_BODY_BYTES`, whether its length is announced or not.
+
+    Raises:
+        OversizedBody: It is longer; what is beyond the limit is not kept.
+    """
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
+        raise _refuse_size()
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise _refuse_size()
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def parse_body(body: bytes) -> JsonValue:
+    """Parse a body as one strict JSON document.
+
+    Raises:
+        UnreadableBody: It is none: bad syntax, bad UTF-8, a duplicate key, NaN, or too deep.
+    """
+    try:
+        return parse_json(body, max_bytes=MAX_BODY_BYTES)
+    except MalformedDocument as exc:
+        raise UnreadableBody(f"the body is not strict JSON: {exc}; send one JSON object") from exc
+
+
+def _split_parameter(parameter: str) -> tuple[str, str, str]:
+    name, equals, value = parameter.partition("=")
+    return name.strip().lower(), equals, value.strip().strip('"').lower()
+
+
+def _refuse_size() -> OversizedBody:
+    return OversizedBody(
+        f"the body is too large: expected at most {MAX_BODY_BYTES} bytes; send less",
+        {"max_bytes": MAX_BODY_BYTES},
+    )

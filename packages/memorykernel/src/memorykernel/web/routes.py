@@ -1,0 +1,157 @@
+"""The eleven endpoints: parse, one service call, render.
+
+Everything that touches the store, and the parsing of what is sent to it, runs on one worker thread, which
+owns the database connection: the event loop never waits for a lock or a disk, and liveness answers
+while a migration runs. One thread is enough because SQLite has one writer (measured in benchmarks/ask.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from memorykernel.core.request import (
+    AddConstraint,
+    AddLink,
+    AddSummary,
+    Ask,
+    Migrate,
+    Recall,
+    read_request,
+)
+from memorykernel.core.schema_status import SchemaStatus
+from memorykernel.service.asking import Asking
+from memorykernel.service.remembering import Remembering
+from memorykernel.service.schema_care import ReadyChecks, SchemaCare
+from memorykernel.web.body import parse_body, read_body, require_json
+from memorykernel.web.envelope import Envelopes
+
+Taken = TypeVar("Taken", bound=msgspec.Struct)
+Result = TypeVar("Result")
+Handler = Callable[[Request], Awaitable[Response]]
+
+JSON: Final = "application/json"
+_YAML: Final = "application/yaml; charset=utf-8"
+
+
+class _Health(msgspec.Struct, frozen=True):
+    status: str = "ok"
+
+
+class _Ready(msgspec.Struct, frozen=True, kw_only=True):
+    status: str = "ready"
+    checks: ReadyChecks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """The endpoints over their use cases.
+
+    Attributes:
+        strict: Refuse unknown keys in requests.
+        openapi: The document that is served as it is.
+        worker: One thread, which owns the database connection.
+    """
+
+    asking: Asking
+    remembering: Remembering
+    schema_care: SchemaCare
+    envelopes: Envelopes
+    openapi: bytes
+    strict: bool
+    worker: Executor
+
+    def table(self) -> dict[str, dict[str, Handler]]:
+        """Path -> method -> handler, as the contract lists them."""
+        return {
+            "/v1/health": {"GET": self.health},
+            "/v1/ready": {"GET": self.ready},
+            "/v1/openapi": {"GET": self.show_openapi},
+            "/v1/db/schema-version": {"POST": self.schema_version},
+            "/v1/db/migrate": {"POST": self.migrate},
+            "/v1/memory/add/constraint": {"POST": self.add_constraint},
+            "/v1/memory/add/summary": {"POST": self.add_summary},
+            "/v1/memory/link": {"POST": self.add_link},
+            "/v1/query/ask": {"POST": self.ask},
+            "/v1/query/recall": {"POST": self.recall},
+            "/v1/context/{context_package_id}": {"GET": self.show_context},
+        }
+
+    async def health(self, _: Request) -> Response:
+        """Liveness: says ok whatever the database does."""
+        return self._succeed(msgspec.json.encode(_Health()))
+
+    async def ready(self, _: Request) -> Response:
+        """Readiness: looks at the database's schema anew."""
+        checks = await self._work(self.schema_care.check_ready)
+        return self._succeed(msgspec.json.encode(_Ready(checks=checks)))
+
+    async def show_openapi(self, _: Request) -> Response:
+        """The OpenAPI document itself, without an envelope."""
+        return Response(self.openapi, media_type=_YAML)
+
+    async def schema_version(self, request: Request) -> Response:
+        """Where the schema stands; a body is read and ignored."""
+        await read_body(request)
+        status: SchemaStatus = await self._work(self.schema_care.load_status)
+        return self._succeed(msgspec.json.encode(status))
+
+    async def migrate(self, request: Request) -> Response:
+        """Bring the schema to the release's, or say what that would do."""
+        return await self._handle(
+            request, Migrate, lambda asked: _encode(self.schema_care.migrate(dry_run=asked.dry_run))
+        )
+
+    async def add_constraint(self, request: Request) -> Response:
+        """Remember a constraint."""
+        return await self._handle(
+            request, AddConstraint, lambda asked: _encode(self.remembering.add_record(asked))
+        )
+
+    async def add_summary(self, request: Request) -> Response:
+        """Remember a decision, preference, event or outcome."""
+        return await self._handle(
+            request, AddSummary, lambda asked: _encode(self.remembering.add_record(asked))
+        )
+
+    async def add_link(self, request: Request) -> Response:
+        """State how one version relates to another."""
+        return await self._handle(request, AddLink, lambda asked: _encode(self.remembering.add_link(asked)))
+
+    async def ask(self, request: Request) -> Response:
+        """Answer a policy question."""
+        return await self._handle(request, Ask, self.asking.ask)
+
+    async def recall(self, request: Request) -> Response:
+        """Answer what is remembered."""
+        return await self._handle(request, Recall, self.asking.recall)
+
+    async def show_context(self, request: Request) -> Response:
+        """A kept answer, byte for byte."""
+        package_id = request.path_params["context_package_id"]
+        return self._succeed(await self._work(lambda: self.asking.find(package_id)))
+
+    async def _handle(
+        self, request: Request, type_: type[Taken], answer: Callable[[Taken], bytes]
+    ) -> Response:
+        require_json(request)
+        body = await read_body(request)
+        data = await self._work(lambda: answer(read_request(parse_body(body), type_, strict=self.strict)))
+        return self._succeed(data)
+
+    async def _work(self, job: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self.worker, job)
+
+    def _succeed(self, data: bytes) -> Response:
+        return Response(self.envelopes.wrap_success(data), media_type=JSON)
+
+
+def _encode(record: msgspec.Struct) -> bytes:
+    return msgspec.json.encode(record)
