@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 import yaml
 
 from contracts.core.json_value import ROOT, JsonValue, encode_field_path
-from contracts.core.strict_json import decode_text
+from contracts.core.strict_json import decode_text, has_surrogate
 from contracts.errors import MalformedDocument
 
 MAX_OPENAPI_BYTES: Final = 512 * 1024
@@ -58,8 +58,9 @@ def _load(text: str) -> JsonValue:
         where = f" at line {mark.line + 1} column {mark.column + 1}" if mark else ""
         problem = (error.problem or "unreadable").splitlines()[0]
         raise MalformedDocument(ROOT, f"not YAML{where}: {problem[:120]}") from error
-    except yaml.YAMLError as error:
-        raise MalformedDocument(ROOT, "not YAML: expected printable text") from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # The last two come from escapes of characters that do not exist, which PyYAML does not expect.
+        raise MalformedDocument(ROOT, "not YAML: expected printable Unicode text") from error
     except RecursionError as error:
         raise MalformedDocument(ROOT, "nested too deeply, expected an OpenAPI document") from error
 
@@ -101,14 +102,13 @@ def _convert_mapping(node: yaml.MappingNode, path: tuple[str | int, ...]) -> dic
 
 def _convert_scalar(node: yaml.Node, path: tuple[str | int, ...]) -> JsonValue:
     text = str(node.value)
-    if (
-        not isinstance(node, yaml.ScalarNode) or node.style is not None
-    ):  # quoted or a block: text, whatever it says
+    if has_surrogate(text):
+        _refuse(path, node, "holds a lone surrogate, expected valid Unicode")
+    is_quoted = not isinstance(node, yaml.ScalarNode) or node.style is not None
+    if is_quoted or not (text in _WORDS or _NUMBER.match(text)):
         return text
     if text in _WORDS:
         return _WORDS[text]
-    if not _NUMBER.match(text):
-        return text
     value = float(text) if len(text) > _MAX_INT_CHARACTERS or not _INT.match(text) else int(text)
     if not math.isfinite(value) or (_INT.match(text) and not -(2**63) <= value < 2**63):
         _refuse(path, node, f"expected a number of at most 64 bits, got {text[:40]}")

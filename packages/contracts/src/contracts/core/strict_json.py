@@ -131,12 +131,17 @@ def decode_text(data: bytes, *, max_bytes: int) -> str:
         ) from error
 
 
+def has_surrogate(text: str) -> bool:
+    """Say whether a text holds half of a surrogate pair, which no UTF-8 can carry."""
+    return _SURROGATE.search(text) is not None
+
+
 def _inspect(value: object, max_depth: int) -> None:
     """Walk the whole tree; needed only when something in the text hints at a fault."""
     for steps, found in _walk(value):
         if isinstance(found, _Fault):
             raise MalformedDocument(encode_field_path((*steps, *found.steps)), found.reason)
-        if isinstance(found, str) and _SURROGATE.search(found):
+        if isinstance(found, str) and has_surrogate(found):
             raise MalformedDocument(
                 encode_field_path(steps), "holds a lone surrogate, expected valid Unicode"
             )

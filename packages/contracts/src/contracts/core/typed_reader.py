@@ -20,8 +20,10 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 MAX_GOVERNANCE_BYTES: Final = 1 << 20
 """Longest governance file that is looked at; published ones are a few kilobytes."""
 
-_LOCATION: Final = re.compile(r" - at `(?:key in )?\$(?P<path>.*)`\Z", re.DOTALL)
-_STEP: Final = re.compile(r"\[(?P<index>\d+|\.\.\.)\]|\.(?P<key>[^.\[]+)")
+_LOCATION: Final = re.compile(
+    r" - at `(?P<key>key` in `)?\$(?P<path>(?:\.[A-Za-z0-9_]+|\[\d+\]|\[\.\.\.\])*)`\Z"
+)
+_STEP: Final = re.compile(r"\[(?P<index>\d+)\]|\.(?P<key>[A-Za-z0-9_]+)|\[\.\.\.\]")
 _FIELD: Final = re.compile(
     r"\AObject (?P<what>missing required|contains unknown) field `(?P<name>.*)`\Z", re.DOTALL
 )
@@ -82,7 +84,9 @@ def encode_record(record: msgspec.Struct) -> bytes:
 
 def _translate(message: str, document: JsonValue, type_: object) -> MalformedDocument:
     located = _LOCATION.search(message)
-    path, fact = (located["path"], message[: located.start()]) if located else ("", message)
+    fact = message[: located.start()] if located else message
+    # msgspec writes `[...]` for an entry of a mapping, and nothing at all for its key.
+    path = located["path"] + ("[...]" if located["key"] else "") if located else ""
     steps, value, hint = _resolve(path, document, type_)
     if field := _FIELD.match(fact):
         return MalformedDocument(
@@ -111,32 +115,34 @@ def _reason_of_value(fact: str, value: JsonValue, hint: object) -> str:
 
 
 def _resolve(path: str, document: JsonValue, type_: object) -> tuple[list[str | int], JsonValue, object]:
-    """Follow msgspec's path through document and type; its `[...]` is the first key that does not convert."""
+    """Follow msgspec's path through document and type, to the value and the type that it should have had."""
     steps: list[str | int] = []
     value, hint = document, type_
     for step in _STEP.finditer(path):
-        if step["key"]:
-            key: str | int = step["key"]
-            hint = _fields(_bare(hint))[str(key)]
-        elif step["index"] == "...":
-            key, hint = _offending_entry(value, hint)
-        else:
-            key, hint = int(step["index"]), get_args(_bare(hint))[0]
+        if step["index"] and isinstance(value, list):
+            key: str | int = int(step["index"])
+            value, hint = value[int(key)], get_args(_bare(hint))[0]
+        elif step["key"] and isinstance(value, dict) and step["key"] in value:
+            key = step["key"]
+            value, hint = value[key], _fields(_bare(hint))[key]
+        elif isinstance(value, dict) and get_origin(_bare(hint)) is dict:
+            key, value, hint = _offending_entry(value, hint)
+        else:  # a key in the document that is spelled like one of msgspec's messages
+            break
         steps.append(key)
-        value = value[key]  # type: ignore[index]  # msgspec walked the same tree just now
     return steps, value, hint
 
 
-def _offending_entry(value: JsonValue, hint: object) -> tuple[str, object]:
+def _offending_entry(entries: dict[str, JsonValue], hint: object) -> tuple[str, JsonValue, object]:
+    """The first entry of a mapping whose key or value does not convert, and which of the two it is."""
     key_type, value_type = get_args(_bare(hint))
-    entries = value if isinstance(value, dict) else {}
     for key, inner in entries.items():
         for part, expected in ((key, key_type), (inner, value_type)):
             try:
                 msgspec.convert(part, expected)
             except msgspec.ValidationError:
-                return key, expected
-    raise AssertionError("msgspec refused an entry of this object a moment ago")
+                return key, part, expected
+    raise AssertionError("msgspec refused an entry of this mapping a moment ago")
 
 
 def _fields(struct: Any) -> Mapping[str, object]:
