@@ -47,8 +47,13 @@ class _Governance(msgspec.Struct, frozen=True):
     commit: str
 
 
+class _Pin(msgspec.Struct, frozen=True):
+    release_tag: str
+
+
 class _Status(msgspec.Struct, frozen=True):
     governance: _Governance
+    pin: _Pin | None = None
 
 
 class _Reload(msgspec.Struct, frozen=True):
@@ -122,8 +127,16 @@ class HttpConsumer:
         Raises:
             ReleaseUnreachable: When it does not answer.
         """
-        reply = self._http.request("GET", f"{self._url}/api/v1/status")
-        return _read(reply, _Status, "status").governance.commit
+        return self._status().governance.commit
+
+    def release_tag(self) -> str | None:
+        """Return the producer release that its pin names; None without a pin.
+
+        Raises:
+            ReleaseUnreachable: When it does not answer.
+        """
+        pin = self._status().pin
+        return None if pin is None else pin.release_tag
 
     def reload(self) -> str:
         """Make it read its governance anew; return the commit it runs on afterwards.
@@ -150,6 +163,9 @@ class HttpConsumer:
                 "see its integration status"
             )
         return said.commit
+
+    def _status(self) -> _Status:
+        return _read(self._http.request("GET", f"{self._url}/api/v1/status"), _Status, "status")
 
     def _token(self) -> str:
         try:
