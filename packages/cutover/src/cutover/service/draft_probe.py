@@ -16,6 +16,7 @@ from types import TracebackType
 import msgspec
 
 from cutover.core.material import Ticket
+from cutover.core.stop import DraftSeen
 from cutover.errors import ReleaseUnreachable
 from cutover.ports import ConsumerControl, Drafted
 
@@ -27,15 +28,11 @@ class ProbedDraft(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one ticket.
 
     Args:
-        delivered: A complete draft came before the deadline's double.
-        altered: Its bytes are not those of the draft with enrichment off.
+        seen: Delivery, time and bytes, beside the bytes with enrichment off.
         policy_status, policy_reason, release_tag: The policy field's final state; `lost` when not delivered.
     """
 
-    ticket_id: str
-    delivered: bool
-    altered: bool
-    elapsed_s: float
+    seen: DraftSeen
     policy_status: str
     policy_reason: str | None
     release_tag: str | None
@@ -59,8 +56,8 @@ def calculate_tally(drafts: Iterable[ProbedDraft]) -> Tally:
     fallback = Counter(d.policy_reason or "unknown" for d in seen if d.policy_status == "fallback")
     return Tally(
         drafts=len(seen),
-        lost=sum(not d.delivered for d in seen),
-        altered=sum(d.altered for d in seen),
+        lost=sum(not d.seen.delivered for d in seen),
+        altered=sum(d.seen.delivered and d.seen.sha256 != d.seen.reference_sha256 for d in seen),
         breaking=sum(fallback[reason] for reason in BREAKING_REASONS),
         asked=sum(d.policy_status in {"applied", "fallback", "pending"} for d in seen),
         applied=sum(d.policy_status == "applied" for d in seen),
@@ -73,7 +70,7 @@ def read_references(
 ) -> Mapping[str, str]:
     """Return ticket id -> sha256 of its draft with enrichment switched off."""
     return {
-        ticket.ticket_id: consumer.draft(_as_request(ticket), enrichment=False, timeout_s=timeout_s).sha256
+        ticket.ticket_id: consumer.draft(as_request(ticket), enrichment=False, timeout_s=timeout_s).sha256
         for ticket in tickets
     }
 
@@ -124,24 +121,27 @@ class DraftProbe:
     def draft_once(self, ticket: Ticket) -> ProbedDraft:
         """Draft one ticket now and wait for its policy field to settle."""
         try:
-            draft = self._consumer.draft(_as_request(ticket), enrichment=True, timeout_s=2 * self._deadline_s)
+            draft = self._consumer.draft(as_request(ticket), enrichment=True, timeout_s=2 * self._deadline_s)
         except ReleaseUnreachable:
-            return _lost(ticket, self._deadline_s)
-        return self._judge(ticket, draft)
-
-    def _judge(self, ticket: Ticket, draft: Drafted) -> ProbedDraft:
+            return self._describe(ticket, None, None)
         try:
             settled = self._consumer.settle(draft, timeout_s=5.0)
         except ReleaseUnreachable:
             settled = draft
+        return self._describe(ticket, draft, settled)
+
+    def _describe(self, ticket: Ticket, draft: Drafted | None, settled: Drafted | None) -> ProbedDraft:
         return ProbedDraft(
-            ticket_id=ticket.ticket_id,
-            delivered=True,
-            altered=draft.sha256 != self._references[ticket.ticket_id],
-            elapsed_s=draft.elapsed_s,
-            policy_status=settled.policy_status,
-            policy_reason=settled.policy_reason,
-            release_tag=settled.release_tag,
+            seen=DraftSeen(
+                ticket_id=ticket.ticket_id,
+                delivered=draft is not None,
+                elapsed_s=draft.elapsed_s if draft else 2 * self._deadline_s,
+                sha256=draft.sha256 if draft else None,
+                reference_sha256=self._references[ticket.ticket_id],
+            ),
+            policy_status=settled.policy_status if settled else "lost",
+            policy_reason=settled.policy_reason if settled else None,
+            release_tag=settled.release_tag if settled else None,
         )
 
     def _run(self) -> None:
@@ -151,17 +151,6 @@ class DraftProbe:
                 return
 
 
-def _as_request(ticket: Ticket) -> Mapping[str, str]:
+def as_request(ticket: Ticket) -> Mapping[str, str]:
+    """Return a ticket as the consumer's API takes it."""
     return {"ticket_id": ticket.ticket_id, "subject": ticket.subject, "text": ticket.text}
-
-
-def _lost(ticket: Ticket, deadline_s: float) -> ProbedDraft:
-    return ProbedDraft(
-        ticket_id=ticket.ticket_id,
-        delivered=False,
-        altered=False,
-        elapsed_s=2 * deadline_s,
-        policy_status="lost",
-        policy_reason=None,
-        release_tag=None,
-    )

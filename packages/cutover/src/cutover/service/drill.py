@@ -19,8 +19,8 @@ from cutover.core.outcome import Outcome
 from cutover.core.switch import next_attempt
 from cutover.errors import CutoverError, Refused
 from cutover.service.draft_probe import DraftProbe, ProbedDraft, calculate_tally, read_references
-from cutover.service.executor import Executor
 from cutover.service.forward import Forward
+from cutover.service.station import Executor
 from cutover.service.watch import MoveStopped, Watch
 
 PROBE_SUBJECT = "probe/"

@@ -9,23 +9,30 @@ Source: cutover-program, "Switch" and "The decision log".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from cutover.core.decision import check_authorization
-from cutover.core.entry import Operation, Prepared, Restored, Scope, StopCondition, Stopped
+from cutover.core.entry import Operation, Prepared, Repin, Restored, Scope, StopCondition, Stopped
 from cutover.core.gate.trio import TrioGate
+from cutover.core.key import Party
 from cutover.core.outcome import Outcome
-from cutover.core.switch import OperationState, calculate_operation, decide_resume, next_attempt
+from cutover.core.switch import (
+    OperationState,
+    Resume,
+    World,
+    calculate_operation,
+    decide_resume,
+    next_attempt,
+)
 from cutover.errors import CutoverError, Refused
 from cutover.service.collect.suite import run_suites
 from cutover.service.collect.trio import collect_trio
 from cutover.service.draft_probe import calculate_tally
 from cutover.service.drill import open_probe
-from cutover.service.executor import Executor
 from cutover.service.forward import Forward
+from cutover.service.station import Executor
 from cutover.service.watch import MoveStopped, Watch
 
 
@@ -55,31 +62,40 @@ def execute(executor: Executor) -> Execution:
     """
     case = executor.read_case()
     state = calculate_operation(case.entries)
+    if state is not None:
+        return _resume(executor, state)
     found = case.newest(Prepared)
     if found is None:
         raise Refused("nothing is prepared; expected the consumer to run 'cutover prepare'")
-    if state is not None:
-        return _resume(executor, found[1], state)
     verdict = check_authorization(case, Scope.EXECUTION)
     if verdict.outcome is not Outcome.PASSED:
         raise Refused(f"no switch without an authorized decision: {verdict.reason}")
     attempt = next_attempt(case.entries, Operation.FORWARD)
-    return _Run(executor, found[1], attempt, since=len(case.entries), resumed=False).forward()
+    prepared = found[1]
+    run = _Run(
+        executor, prepared.execution, prepared.live_ref, attempt, since=len(case.entries), resumed=False
+    )
+    return run.forward()
 
 
-def _resume(executor: Executor, prepared: Prepared, state: OperationState) -> Execution:
-    facts = observe_world(executor, prepared)
+def _resume(executor: Executor, state: OperationState) -> Execution:
+    facts = observe_world(executor, state.live_ref)
     executor.observe("world", facts)
+    world = World(live_commit=facts["live_ref"], target_answers=facts["target"] == "answers")
     authorized = check_authorization(executor.read_case(), Scope.EXECUTION).outcome is Outcome.PASSED
-    choice = decide_resume(state, target_alive=facts["target"] == "alive", authorized=authorized)
-    executor.narrate(f"an interrupted {state.operation} was found: {choice.action}, because {choice.reason}")
-    run = _Run(executor, prepared, state.attempt, since=state.since, resumed=True)
-    return run.forward() if choice.action == "finish" else run.back(state.operation, choice.reason)
+    choice = decide_resume(state, world, authorized=authorized)
+    executor.narrate(f"found an interrupted {state.operation}: {choice.resume}, because {choice.reason}")
+    if choice.resume is Resume.NOTHING:
+        raise Refused(f"nothing to do: {choice.reason}")
+    run = _Run(executor, state.repin, state.live_ref, state.attempt, since=state.since, resumed=True)
+    return (
+        run.forward() if choice.resume is Resume.FINISH else run.back(state.return_operation, choice.reason)
+    )
 
 
-def observe_world(executor: Executor, prepared: Prepared) -> Mapping[str, str]:
+def observe_world(executor: Executor, live_ref: str) -> Mapping[str, str]:
     """Look at ref, routes, consumer and target; never raises for what is not there."""
-    facts = {"live_ref": executor.consumer_origin.resolve(prepared.live_ref) or "absent"}
+    facts = {"live_ref": executor.consumer_origin.resolve(live_ref) or "absent"}
     try:
         facts["consumer"] = executor.consumer.governance_commit()
     except CutoverError as exc:
@@ -92,7 +108,7 @@ def observe_world(executor: Executor, prepared: Prepared) -> Mapping[str, str]:
     try:
         release = executor.running_release(executor.program.target.release_tag)
         executor.http.request("GET", f"{release.url}/v1/health", timeout_s=2.0)
-        facts["target"] = "alive"
+        facts["target"] = "answers"
     except CutoverError as exc:
         facts["target"] = f"unreachable ({exc})"
     return facts
@@ -102,10 +118,11 @@ class _Run:
     """One attempt of the execution, from its first step or from where a crash left it."""
 
     def __init__(
-        self, executor: Executor, prepared: Prepared, attempt: int, *, since: int, resumed: bool
+        self, executor: Executor, repin: Repin, live_ref: str, attempt: int, *, since: int, resumed: bool
     ) -> None:
         self._executor = executor
-        self._prepared = prepared
+        self._repin = repin
+        self._live_ref = live_ref
         self._attempt = attempt
         self._since = since
         self._resumed = resumed
@@ -132,8 +149,7 @@ class _Run:
             watch = Watch(self._executor, probe, since=self._since, roles=False)
             if watch.find_stop() is None:
                 watch.stop(StopCondition.MANUAL, reason)
-            ends = Operation.DRILL if operation is Operation.DRILL else Operation.ABORT
-            restored = watch.await_restored(ends, self._attempt)
+            restored = watch.await_restored(operation, self._attempt)
             return self._end("returned", watch, watch.find_stop(), restored)
 
     def _move(self) -> Forward:
@@ -141,27 +157,28 @@ class _Run:
             executor=self._executor,
             operation=Operation.FORWARD,
             attempt=self._attempt,
-            repin=self._prepared.execution,
-            live_ref=self._prepared.live_ref,
+            repin=self._repin,
+            live_ref=self._live_ref,
         )
 
     def _verify(self, watch: Watch) -> None:
         """Judge the live trio and run the consumer's and producer's suites against the live target."""
-        commit = self._prepared.execution.forward_commit
         for name, act in (("verify-trio", self._check_trio), ("run-suites", self._run_suites)):
-            problem = watch.during(lambda act=act: act(commit))  # type: ignore[misc]  # lambda default
+            problem = watch.during(act)
             if problem is not None:
                 watch.stop(StopCondition.SUITE_FAILURE, f"{name}: {problem}")
                 watch.tick()
 
-    def _check_trio(self, commit: str) -> str | None:
+    def _check_trio(self) -> str | None:
+        commit = self._repin.forward_commit
         evidence = collect_trio(self._executor, commit)
         verdict = TrioGate().check(evidence)
         self._step("verify-trio", {"commit": commit, "verdict": verdict.outcome, "reason": verdict.reason})
         return None if verdict.outcome is Outcome.PASSED else verdict.reason
 
-    def _run_suites(self, commit: str) -> str | None:
-        results = run_suites(self._executor, "consumer", commit)
+    def _run_suites(self) -> str | None:
+        commit = self._repin.forward_commit
+        results = run_suites(self._executor, Party.CONSUMER, commit, self._executor.gateway_url)
         failed = [run.name for run in results.runs if run.exit_code != 0 or run.passed == 0]
         self._step(
             "run-suites", {run.name: f"{run.passed} passed, {run.failed} failed" for run in results.runs}
@@ -201,8 +218,3 @@ class _Run:
             restored=restored,
             counts=counts,
         )
-
-
-def export_folder(executor: Executor, commit: str) -> Path:
-    """Return the folder that a commit's export goes to."""
-    return executor.folder / "run" / "exports" / commit

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from cutover.core.entry import Operation, Repin, RouteOpened
 from cutover.core.route import calculate_routes
 from cutover.errors import ReleaseUnreachable, RepositoryError
-from cutover.service.executor import Executor
+from cutover.service.station import Executor
 
 FORWARD_STEPS = ("start-target", "open-target", "move-ref", "reload-consumer")
 

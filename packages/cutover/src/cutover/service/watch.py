@@ -15,10 +15,11 @@ from typing import TypeVar
 
 from cutover.core.entry import Operation, Restored, StopCondition, Stopped
 from cutover.core.role import check_roles
+from cutover.core.stop import check_draft
 from cutover.errors import ReleaseUnreachable
 from cutover.service.draft_probe import DraftProbe, ProbedDraft
-from cutover.service.executor import Executor
 from cutover.service.restore import restore
+from cutover.service.station import Executor
 
 TICK_S = 0.05
 RESTORE_TIMEOUT_S = 30.0
@@ -26,7 +27,7 @@ SEE_TIMEOUT_S = 60.0
 T = TypeVar("T")
 
 
-class MoveStopped(Exception):  # noqa: N818 - control flow of this module: a stop is not an error
+class MoveStopped(Exception):
     """Ends whatever was being done because somebody said stop."""
 
     def __init__(self, stopped: Stopped) -> None:
@@ -164,7 +165,7 @@ class Watch:
         self.drafts += fresh
         deadline = self._executor.program.thresholds.draft_deadline_s
         for draft in fresh:
-            breach = check_draft(draft, deadline_s=deadline)
+            breach = check_draft(draft.seen, deadline_s=deadline)
             if breach is not None and self.find_stop() is None:
                 self.stop(StopCondition.FALLBACK_REGRESSION, breach)
 
@@ -173,17 +174,6 @@ class Watch:
         problems = check_roles(case.program, case.entries, case.now)
         if problems and self.find_stop() is None:
             self.stop(StopCondition.ROLLBACK_OWNER_AMBIGUITY, problems[0])
-
-
-def check_draft(draft: ProbedDraft, *, deadline_s: float) -> str | None:
-    """Return what is wrong with a draft, or None. Pure."""
-    if not draft.delivered:
-        return f"the draft of {draft.ticket_id} was not delivered"
-    if draft.altered:
-        return f"the draft of {draft.ticket_id} differs from the one made with enrichment off"
-    if draft.elapsed_s > deadline_s:
-        return f"the draft of {draft.ticket_id} took {draft.elapsed_s:.2f} s, expected at most {deadline_s:.2f} s"
-    return None
 
 
 def find_restored(executor: Executor, operation: Operation, attempt: int, since: int) -> Restored | None:

@@ -1,8 +1,9 @@
-"""The executor: what `rehearse`, `drill` and `execute` have in common.
+"""A place to work from: the ports, one signing key, and the habit of writing down what was seen.
 
-It holds the ports, one signing key (an executor key: observations and stops, nothing else) and the
-habit of writing intent before an act and outcome after. It never sees a party key.
-Source: cutover-program, "Switch".
+A `Station` collects evidence with the key of whoever runs the command. An `Executor` also moves things:
+its key is an executor key (observations and stops, nothing else), it writes intent before an act and
+outcome after, and it never sees a party key.
+Source: cutover-program, "Parties, roles, keys" and "Switch".
 """
 
 from __future__ import annotations
@@ -16,12 +17,10 @@ from securesystemslib.signer import Signer
 
 from cutover.core.case import Case
 from cutover.core.entry import (
-    Decided,
     Entry,
     EvidenceCollected,
     HandedOff,
     Observed,
-    Opened,
     Operation,
     StepDone,
     StepIntended,
@@ -62,13 +61,16 @@ class RunningRelease(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Executor:
-    """Ports and habits of the executor.
+@dataclass(frozen=True, kw_only=True)
+class Station:
+    """Ports and habits of whoever collects evidence.
 
     Args:
         folder: The program folder.
-        signer: An executor key.
+        signer: The key of whoever works here.
+        connect_consumer: Base URL -> a consumer's control, for consumers started on scratch.
+        tool: Argument list that starts this program again, for the processes it needs.
+        python: The interpreter that `{python}` in declared commands stands for.
         environment: Platform and tool versions, written into evidence.
         narrate: Told one line for people at each step; does nothing by default.
     """
@@ -81,11 +83,12 @@ class Executor:
     producer_origin: Repository
     consumer_origin: Repository
     http: Http
-    gateway: GatewayControl
-    consumer: ConsumerControl
     launcher: Launcher
     clock: Clock
     signer: Signer
+    connect_consumer: Callable[[str], ConsumerControl]
+    tool: tuple[str, ...]
+    python: str
     environment: Mapping[str, str]
     narrate: Callable[[str], None] = lambda _line: None
 
@@ -128,16 +131,6 @@ class Executor:
             self.signer,
         )
 
-    def step(
-        self, operation: Operation, attempt: int, name: str, act: Callable[[], Mapping[str, str]]
-    ) -> Mapping[str, str]:
-        """Write the intent durably, act (idempotently), write what was seen."""
-        self.log.append(StepIntended(operation=operation, attempt=attempt, step=name), self.signer)
-        facts = dict(act())
-        self.log.append(StepDone(operation=operation, attempt=attempt, step=name, facts=facts), self.signer)
-        self.narrate(f"{operation} {name}: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
-        return facts
-
     def running_release(self, release_tag: str) -> RunningRelease:
         """Return what the supervisor of a release wrote down.
 
@@ -149,10 +142,33 @@ class Executor:
             return msgspec.json.decode(path.read_bytes(), type=RunningRelease)
         except FileNotFoundError:
             raise Refused(
-                f"{release_tag} is not running here; expected 'cutover release run --tag {release_tag}' to be up"
+                f"{release_tag} is not running here; start 'cutover release run --tag {release_tag}'"
             ) from None
         except msgspec.MsgspecError as exc:
             raise Refused(f"{path.name} is damaged ({exc}); restart 'cutover release run'") from exc
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executor(Station):
+    """A station that moves routes and refs; `gateway` and `consumer` are the running ones.
+
+    Args:
+        gateway_url: Where the gateway takes traffic.
+    """
+
+    gateway: GatewayControl
+    gateway_url: str
+    consumer: ConsumerControl
+
+    def step(
+        self, operation: Operation, attempt: int, name: str, act: Callable[[], Mapping[str, str]]
+    ) -> Mapping[str, str]:
+        """Write the intent durably, act (idempotently), write what was seen."""
+        self.log.append(StepIntended(operation=operation, attempt=attempt, step=name), self.signer)
+        facts = dict(act())
+        self.log.append(StepDone(operation=operation, attempt=attempt, step=name, facts=facts), self.signer)
+        self.narrate(f"{operation} {name}: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
+        return facts
 
 
 class _Lazy(dict[str, bytes]):
@@ -169,17 +185,3 @@ class _Lazy(dict[str, bytes]):
             raise KeyError(digest) from exc
         self[digest] = data
         return data
-
-
-def newest_decision(case: Case, scope: str) -> Decided | None:
-    """Return the newest decision of a scope, if any."""
-    found = [body for _, body in case.all(Decided) if body.scope == scope]
-    return found[-1] if found else None
-
-
-def program_digest(case: Case) -> str:
-    """Return the digest that entry 0 fixed."""
-    opened = case.newest(Opened)
-    if opened is None:
-        raise Refused("the program is not open; expected 'cutover open' by both parties first")
-    return opened[1].program_digest

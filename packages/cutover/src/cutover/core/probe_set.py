@@ -1,0 +1,128 @@
+"""The probes of the envelope gate: for every route at least one success and each error it can reach.
+
+Written for the policy service's contracts `service.v2` and `service.v3`; other producers bring their
+own set with issue-4 configuration. A probe is a request; what must come back is the envelope policy.
+Source: wire-contracts section 1.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+JSON = "application/json"
+MAX_BODY_BYTES = 2 << 20
+_ULID = "01J0SQQP7M70P6Y3R4T8D8G8M2"
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """One request.
+
+    Args:
+        name: As `ask/mistyped-actor`; the part before the slash groups them.
+        route: Method and template as in the OpenAPI document, or what stands outside of it.
+        path: The path really sent.
+        body: Bytes, or None for no body.
+        envelope: False where the answer stands outside the envelope rule.
+    """
+
+    name: str
+    route: str
+    method: str
+    path: str
+    body: bytes | None = None
+    content_type: str | None = JSON
+    envelope: bool = True
+
+
+_COMMON: dict[str, object] = {
+    "writer": "cutover.probe",
+    "justification": "envelope probe on a scratch database",
+    "source_uri": "urn:cutover:probe",
+    "truth_status": "asserted",
+    "authority": "note",
+    "created_at": None,
+    "effective_at": None,
+}
+_CONSTRAINT = {
+    **_COMMON,
+    "actor": "probe",
+    "action": "use",
+    "resource": "probe",
+    "effect": "deny",
+    "version": 1,
+}
+_SUMMARY = {**_COMMON, "record_type": "decision", "summary": "probe the envelope", "version": 1}
+_ASK = {"text": "May the probe pass?", "actor": "probe", "action": "use", "resource": "probe", "as_of": None}
+_RECALL: dict[str, object] = {"text": "probe", "record_types": [], "as_of": None}
+_LINK = {
+    "from": _ULID,
+    "to": _ULID.replace("M2", "M3"),
+    "relation": "supersedes",
+    "writer": "cutover.probe",
+    "justification": "a link to nothing",
+}
+
+
+def _post(name: str, path: str, body: object) -> Probe:
+    return Probe(name=name, route=f"POST {path}", method="POST", path=path, body=msgspec.json.encode(body))
+
+
+def _refusals(name: str, path: str, good: dict[str, object], mistyped: str, blank: str) -> tuple[Probe, ...]:
+    """Every way in which a writing or asking route refuses a body."""
+    route = f"POST {path}"
+    missing = {key: value for key, value in good.items() if key != mistyped}
+
+    def raw(kind: str, body: bytes, content_type: str = JSON) -> Probe:
+        return Probe(
+            name=f"{name}/{kind}", route=route, method="POST", path=path, body=body, content_type=content_type
+        )
+
+    return (
+        raw("malformed", b'{"text": '),
+        raw("not-json", b"text=hello", "text/plain"),
+        raw("too-large", b'{"text": "' + b"x" * (MAX_BODY_BYTES + 1) + b'"}'),
+        _post(f"{name}/missing-{mistyped}", path, missing),
+        _post(f"{name}/mistyped-{mistyped}", path, {**good, mistyped: 7}),
+        _post(f"{name}/blank-{blank}", path, {**good, blank: "  "}),
+    )
+
+
+def _plain(name: str, method: str, path: str, *, route: str | None = None, envelope: bool = True) -> Probe:
+    return Probe(
+        name=name,
+        route=route or f"{method} {path}",
+        method=method,
+        path=path,
+        content_type=None,
+        envelope=envelope,
+    )
+
+
+_ADD, _SUM = "/v1/memory/add/constraint", "/v1/memory/add/summary"
+_FIXED_ID = {**_CONSTRAINT, "memory_id": _ULID, "version": 7}
+
+PROBES: tuple[Probe, ...] = (
+    _plain("health/ok", "GET", "/v1/health"),
+    _plain("ready/ok", "GET", "/v1/ready"),
+    _plain("openapi/ok", "GET", "/v1/openapi", envelope=False),
+    _plain("schema-version/ok", "POST", "/v1/db/schema-version"),
+    _post("migrate/dry-run", "/v1/db/migrate", {"dry_run": True}),
+    _post("migrate/mistyped-dry_run", "/v1/db/migrate", {"dry_run": "yes"}),
+    _post("constraint/ok", _ADD, _CONSTRAINT),
+    _post("constraint/first-of-two", _ADD, _FIXED_ID),
+    _post("constraint/same-version-twice", _ADD, _FIXED_ID),
+    _post("constraint/bad-effect", _ADD, {**_CONSTRAINT, "effect": "perhaps"}),
+    *_refusals("constraint", _ADD, dict(_CONSTRAINT), "actor", "writer"),
+    _post("summary/ok", _SUM, _SUMMARY),
+    *_refusals("summary", _SUM, dict(_SUMMARY), "summary", "summary"),
+    _post("link/unknown-version", "/v1/memory/link", _LINK),
+    *_refusals("link", "/v1/memory/link", dict(_LINK), "from", "writer"),
+    _post("ask/ok", "/v1/query/ask", _ASK),
+    *_refusals("ask", "/v1/query/ask", dict(_ASK), "actor", "text"),
+    _post("recall/ok", "/v1/query/recall", _RECALL),
+    *_refusals("recall", "/v1/query/recall", dict(_RECALL), "record_types", "text"),
+    _plain("context/unknown", "GET", "/v1/context/cpkg_none", route="GET /v1/context/{context_package_id}"),
+    _plain("unknown-route", "GET", "/v1/nothing-here"),
+    _plain("wrong-method", "DELETE", "/v1/query/ask"),
+)
+"""In order: a later probe may rely on what an earlier one wrote."""

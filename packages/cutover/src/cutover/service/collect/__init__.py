@@ -1,0 +1,1 @@
+"""Collectors: one module per gate that somebody has to look for; they return evidence, never a verdict."""
