@@ -5,12 +5,11 @@ The schemas in `data/schemas/integration/v1` say the same to other languages; a 
 Source: wire contract, section 3.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
 from contracts.core.context_package import Confidence, ContextPackage
-from contracts.core.json_value import JsonValue
 from contracts.core.text_format import Ulid, UtcTime, is_real_time
 from contracts.core.typed_reader import read_record
 from contracts.errors import MalformedDocument
@@ -32,7 +31,7 @@ class ProposedMemoryWrite(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """A record that somebody proposes to write, with the reason; the payload is the proposer's own."""
 
     proposal_index: Annotated[int, Meta(ge=0)]
-    payload: dict[str, JsonValue]
+    payload: dict[str, Any]
     justification: Annotated[str, _NOT_BLANK]
 
 
