@@ -8,6 +8,9 @@
     ├── CatalogueRefused                  catalogue.refused
     ├── TicketRefused                     ticket.refused
     ├── DraftUnknown                      draft.unknown
+    ├── BindRefused                       serve.bind-refused
+    ├── SettingRefused                    setting.refused
+    ├── ServerUnreachable                 server.unreachable
     └── GovernanceUnreadable              governance.unreadable
         └── GovernanceInconsistent        governance.inconsistent
 
@@ -18,12 +21,15 @@ are chosen in ``web``; exit codes in ``cli``.
 __all__ = [
     "ArticleRefused",
     "AssistSupportError",
+    "BindRefused",
     "CatalogueRefused",
     "DraftUnknown",
     "GovernanceInconsistent",
     "GovernanceUnreadable",
     "KnowledgeError",
     "LibraryUnusable",
+    "ServerUnreachable",
+    "SettingRefused",
     "SourceRefused",
     "TicketRefused",
 ]
@@ -69,6 +75,24 @@ class TicketRefused(AssistSupportError):
     """A ticket, or a file of tickets, is malformed."""
 
     code = "ticket.refused"
+
+
+class BindRefused(AssistSupportError):
+    """The server cannot listen where it should."""
+
+    code = "serve.bind-refused"
+
+
+class SettingRefused(AssistSupportError):
+    """An option of a command is missing something, or contradicts another."""
+
+    code = "setting.refused"
+
+
+class ServerUnreachable(AssistSupportError):
+    """A running server was asked for, and does not answer as one."""
+
+    code = "server.unreachable"
 
 
 class DraftUnknown(AssistSupportError):

@@ -28,7 +28,9 @@ def load_tickets(path: Path) -> tuple[Ticket, ...]:
         raise TicketRefused(f"{path} is too large: expected at most {MAX_FILE_BYTES} bytes; split it")
     lines = [(number, line) for number, line in enumerate(data.splitlines(), start=1) if line.strip()]
     if len(lines) > MAX_TICKETS:
-        raise TicketRefused(f"{path} holds too many tickets: expected at most {MAX_TICKETS}, got {len(lines)}; split it")
+        raise TicketRefused(
+            f"{path} holds too many tickets: expected at most {MAX_TICKETS}, got {len(lines)}; split it"
+        )
     return tuple(parse_ticket(line, f"{path}:{number}") for number, line in lines)
 
 
@@ -41,7 +43,9 @@ def parse_ticket(data: bytes, origin: str) -> Ticket:
     try:
         return check_ticket(msgspec.json.decode(data, type=Ticket))
     except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
-        raise TicketRefused(f"{origin}: no ticket: {str(exc).lower()}; expected an object with 'text'") from exc
+        raise TicketRefused(
+            f"{origin}: no ticket: {str(exc).lower()}; expected an object with 'text'"
+        ) from exc
     except TicketRefused as exc:
         raise TicketRefused(f"{origin}: {exc}") from exc
 

@@ -68,17 +68,23 @@ def _find_folder(root: Path, name: str, known: Mapping[str, Path], *, explicit: 
     if not files:
         raise SourceRefused(f"{root} holds no Markdown file; expected at least one '*.md' below it")
     files.sort(key=lambda file: file.article_id)
-    return FoundSource(name=name, root=root, files=tuple(files), is_whole=True, refused=tuple(sorted(refused)))
+    return FoundSource(
+        name=name, root=root, files=tuple(files), is_whole=True, refused=tuple(sorted(refused))
+    )
 
 
 def _find_file(path: Path, name: str | None, known: Mapping[str, Path]) -> FoundSource:
     """A single file keeps the id that it has as a part of its folder."""
-    holders = [(each, root) for each, root in known.items() if path.is_relative_to(root) and name in {None, each}]
-    source, root = max(holders, key=lambda item: len(item[1].parts), default=(name or path.parent.name, path.parent))
+    holders = [
+        (each, root) for each, root in known.items() if path.is_relative_to(root) and name in {None, each}
+    ]
+    source, root = max(
+        holders, key=lambda item: len(item[1].parts), default=(name or path.parent.name, path.parent)
+    )
     _check_name(source)
     if known.get(source, root) != root:
         raise SourceRefused(
-            f"source '{source}' was added from {known[source]}, got a file of {root}; pass --name for another name"
+            f"source '{source}' was added from {known[source]}, got a file of {root}; pass --name"
         )
     article_id = f"{source}/{path.relative_to(root).as_posix()}"
     return FoundSource(
@@ -93,7 +99,9 @@ def _check_name(name: str) -> None:
 
 def _walk(folder: Path, depth: int) -> Iterator[Path]:
     if depth > MAX_DEPTH:
-        raise SourceRefused(f"{folder} lies too deep: expected at most {MAX_DEPTH} levels; add it as a source")
+        raise SourceRefused(
+            f"{folder} lies too deep: expected at most {MAX_DEPTH} levels; add it as a source"
+        )
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as exc:

@@ -62,7 +62,9 @@ class SqliteJournal:
             with closing(self._connect()) as connection:
                 connection.executescript(_SCHEMA)
         except sqlite3.Error as exc:
-            raise LibraryUnusable(f"cannot open {path}: {exc}; check the data folder and its permissions") from exc
+            raise LibraryUnusable(
+                f"cannot open {path}: {exc}; check the data folder and its permissions"
+            ) from exc
         self._thread = threading.Thread(target=self._run, name="draft-journal", daemon=True)
         self._thread.start()
 

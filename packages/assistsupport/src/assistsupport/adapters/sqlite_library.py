@@ -86,7 +86,9 @@ class SqliteLibrary:
             with closing(_connect(path)) as connection:
                 _prepare(connection, path)
         except (sqlite3.Error, OSError) as exc:
-            raise LibraryUnusable(f"cannot open {path}: {exc}; check the data folder and its permissions") from exc
+            raise LibraryUnusable(
+                f"cannot open {path}: {exc}; check the data folder and its permissions"
+            ) from exc
 
     @contextmanager
     def view(self) -> Iterator["_View"]:
@@ -181,14 +183,18 @@ class _View:
         return tuple(found[row] for row in rows if row in found)
 
     def load_file(self, article_id: str) -> bytes | None:
-        row = self._connection.execute("SELECT file FROM article WHERE article_id = ?", (article_id,)).fetchone()
+        row = self._connection.execute(
+            "SELECT file FROM article WHERE article_id = ?", (article_id,)
+        ).fetchone()
         return None if row is None else bytes(row[0])
 
 
 class _Edit:
     """Implements `ports.LibraryEdit` inside one write transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, decoder: msgspec.msgpack.Decoder[IndexedArticle]) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, decoder: msgspec.msgpack.Decoder[IndexedArticle]
+    ) -> None:
         self._connection = connection
         self._decoder = decoder
         self._encoder = msgspec.msgpack.Encoder()

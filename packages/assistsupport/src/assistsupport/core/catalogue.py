@@ -62,16 +62,22 @@ def parse_catalogue(text: str, origin: str) -> PolicyCatalogue:
         CatalogueRefused: It is malformed; the message names every problem, `FILE:LINE: ...` each.
     """
     if len(text) > MAX_CATALOGUE_CHARS:
-        raise CatalogueRefused(f"{origin}: catalogue is too long: expected at most {MAX_CATALOGUE_CHARS} characters")
+        raise CatalogueRefused(
+            f"{origin}: catalogue is too long: expected at most {MAX_CATALOGUE_CHARS} characters"
+        )
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
-        raise CatalogueRefused(f"{origin}: catalogue is no TOML: {str(exc).lower()}; correct that line") from exc
+        raise CatalogueRefused(
+            f"{origin}: catalogue is no TOML: {str(exc).lower()}; correct that line"
+        ) from exc
     reader = _Reader(text)
     lexicons = {table: reader.read_table(table, document.get(table)) for table in _TABLES}
     reader.check_top_level(document, set(lexicons["actors"].values()))
     if reader.problems:
-        raise CatalogueRefused("; ".join(f"{origin}:{line}: {what}" for line, what in reader.problems[:MAX_PROBLEMS]))
+        raise CatalogueRefused(
+            "; ".join(f"{origin}:{line}: {what}" for line, what in reader.problems[:MAX_PROBLEMS])
+        )
     return PolicyCatalogue(default_actor=document["default_actor"], **lexicons)
 
 
@@ -85,14 +91,20 @@ class _Reader:
     def check_top_level(self, document: Mapping[str, Any], actors: set[str]) -> None:
         for key in document:
             if key not in {"default_actor", *_TABLES}:
-                self._refuse("", key, f"unknown key '{key}': expected default_actor, {', '.join(_TABLES)}; remove it")
+                self._refuse(
+                    "", key, f"unknown key '{key}': expected default_actor, {', '.join(_TABLES)}; remove it"
+                )
         default = document.get("default_actor")
         if default not in actors:
-            self._refuse("", "default_actor", f"default_actor is no actor: expected one of [actors], got {default!r}")
+            self._refuse(
+                "", "default_actor", f"default_actor is no actor: expected one of [actors], got {default!r}"
+            )
 
     def read_table(self, table: str, content: Any) -> Lexicon:
         if not isinstance(content, dict) or not content:
-            self._refuse("", f"[{table}]", f"[{table}] is missing or empty: expected 'name = [\"phrase\", ...]' lines")
+            self._refuse(
+                "", f"[{table}]", f"[{table}] is missing or empty: expected 'name = [\"phrase\", ...]' lines"
+            )
             return {}
         lexicon: dict[tuple[str, ...], str] = {}
         written: dict[tuple[str, ...], str] = {}
@@ -101,7 +113,9 @@ class _Reader:
                 if written.setdefault(phrase, name) != name:
                     other = written[phrase]
                     self._refuse(
-                        table, name, f"phrase '{' '.join(phrase)}' stands for both '{other}' and '{name}'; keep one"
+                        table,
+                        name,
+                        f"phrase '{' '.join(phrase)}' stands for both '{other}' and '{name}'; keep one",
                     )
         for phrase, name in written.items():  # what is written wins over what is made of it
             for form in _INFLECTIONS[table](phrase):
@@ -111,7 +125,9 @@ class _Reader:
 
     def _phrases(self, table: str, name: str, phrases: Any) -> Iterator[tuple[str, ...]]:
         if not _NAME.fullmatch(name):
-            self._refuse(table, name, f"name '{name}' is not canonical: expected lower-case words joined by '-'")
+            self._refuse(
+                table, name, f"name '{name}' is not canonical: expected lower-case words joined by '-'"
+            )
         if not isinstance(phrases, list) or not all(isinstance(phrase, str) for phrase in phrases):
             self._refuse(table, name, f"'{name}' is no list of phrases: expected [\"phrase\", ...]")
             return
@@ -122,7 +138,9 @@ class _Reader:
                 yield words
             else:
                 self._refuse(
-                    table, name, f"phrase {phrase!r} is not usable: expected 1 to {MAX_PHRASE_WORDS} words, got {len(words)}"
+                    table,
+                    name,
+                    f"phrase {phrase!r} is not usable: expected 1 to {MAX_PHRASE_WORDS} words",
                 )
 
     def _refuse(self, table: str, key: str, what: str) -> None:

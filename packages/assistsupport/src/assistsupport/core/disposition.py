@@ -6,6 +6,7 @@ part of its own score. Quoting the wrong article costs a customer more than aski
 needs coverage, and a clear lead as well when coverage is middling.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 
@@ -20,10 +21,10 @@ SURE_COVERAGE = 0.75
 MAX_TERMS = 12  # a long ticket is judged by its most informative terms only
 
 # Stemmed words of courtesy that say nothing about the matter.
-COURTESY = frozenset(
-    "hi hello hey dear thank thanks pleas regard cheer team support help ticket best kind greet ask question "
-    "morn afternoon would could can may should i we you my me our us am i'm m s t d ll ve re do doe did don how "
-    "what when where which who why have has had get got want need know just also so".split()
+COURTESY = re.compile(
+    r"hi|hello|hey|dear|thank|thanks|pleas|regard|cheer|team|support|help|ticket|best|kind|greet|ask|question|morn"
+    r"|afternoon|would|could|can|may|should|i|we|you|my|me|our|us|am|re|ve|ll|do|doe|did|don|how|what|when|where"
+    r"|which|who|why|have|has|had|get|got|want|need|know|just|also|so"
 )
 
 
@@ -71,7 +72,11 @@ def choose_informative(weights: Mapping[str, float]) -> dict[str, float]:
     Args:
         weights: Every term of the ticket with its inverse document frequency.
     """
-    telling = [(term, w) for term, w in weights.items() if term not in COURTESY and not term.isdigit() and len(term) > 1]
+    telling = [
+        (term, w)
+        for term, w in weights.items()
+        if not COURTESY.fullmatch(term) and not term.isdigit() and len(term) > 1
+    ]
     telling.sort(key=lambda item: (-round(item[1], 6), item[0]))
     return dict(telling[:MAX_TERMS])
 

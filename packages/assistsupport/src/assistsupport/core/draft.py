@@ -26,12 +26,17 @@ from assistsupport.core.selection import Chosen, choose_spans
 GREETING = "Hello,"
 ANSWER_LEAD = "thank you for your message. This is what our documentation says:"
 ANSWER_NEXT = (
-    "If this does not solve it, please reply with the exact error message, the device you use and what you have tried."
+    "If this does not solve it, please reply with the exact error message, the device you use "
+    "and what you have tried."
 )
-CLARIFY_LEAD = "thank you for your message. To give you the right steps, please tell us which of these it is about:"
+CLARIFY_LEAD = (
+    "thank you for your message. To give you the right steps, please tell us which of these it is about:"
+)
 CLARIFY_NEXT = "Please also add the exact error message and the device or application that you use."
 ABSTAIN_LEAD = "thank you for your message. A colleague of our team will look into it and come back to you."
-ABSTAIN_NEXT = "It helps if you reply with the application or device, what you expected, and what happened instead."
+ABSTAIN_NEXT = (
+    "It helps if you reply with the application or device, what you expected, and what happened instead."
+)
 CLOSING = "Kind regards,\nIT Support"
 MAX_CHOICES = 3
 CHOICE_SCORE = 0.5  # an article is offered as a choice when it scores at least this part of the best one
@@ -51,7 +56,7 @@ class Sentence(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         start: First character in the draft's text.
         end: One past the last one.
-        kind: fixed (ours), cited (a verbatim span) or title (the title of an article offered).
+        kind: fixed (ours), cited (a verbatim span) or title (a heading, or the title of an article).
         citation: Where a cited piece comes from; None otherwise.
     """
 
@@ -178,13 +183,17 @@ def _write_body(
             assert_never(disposition)
 
 
-def _write_answer(writer: _Writer, ranked: tuple[Ranked, ...], chosen: tuple[Chosen, ...]) -> tuple[Source, ...]:
+def _write_answer(
+    writer: _Writer, ranked: tuple[Ranked, ...], chosen: tuple[Chosen, ...]
+) -> tuple[Source, ...]:
     writer.write(ANSWER_LEAD, SentenceKind.FIXED, "\n\n")
     for part in chosen:
+        if len(chosen) > 1:
+            _write_heading(writer, part.article.article.front_matter.title)
         _write_spans(writer, part)
     writer.write(ANSWER_NEXT, SentenceKind.FIXED, "\n\n")
     quoted = {part.article.article.article_id for part in chosen}
-    return tuple(_source(each) for each in ranked if each.article.article.article_id in quoted)
+    return tuple(view_source(each) for each in ranked if each.article.article.article_id in quoted)
 
 
 def _write_spans(writer: _Writer, chosen: Chosen) -> None:
@@ -192,7 +201,9 @@ def _write_spans(writer: _Writer, chosen: Chosen) -> None:
     last = None
     for index in chosen.spans:
         span = article.spans[index]
-        run_on = last is not None and span.kind is last.kind is SpanKind.SENTENCE and span.section == last.section
+        run_on = (
+            last is not None and span.kind is last.kind is SpanKind.SENTENCE and span.section == last.section
+        )
         writer.write(
             span.text,
             SentenceKind.CITED,
@@ -202,6 +213,12 @@ def _write_spans(writer: _Writer, chosen: Chosen) -> None:
         last = span
 
 
+def _write_heading(writer: _Writer, heading: str) -> None:
+    """Say what the next quotation is about; headings are the article's words, but no claim of their own."""
+    if heading:
+        writer.write(heading, SentenceKind.TITLE, "\n\n")
+
+
 def _write_choices(writer: _Writer, ranked: tuple[Ranked, ...]) -> tuple[Source, ...]:
     offered = [each for each in ranked[:MAX_CHOICES] if each.score >= CHOICE_SCORE * ranked[0].score]
     writer.write(CLARIFY_LEAD, SentenceKind.FIXED, "\n\n")
@@ -209,10 +226,11 @@ def _write_choices(writer: _Writer, ranked: tuple[Ranked, ...]) -> tuple[Source,
         gap = "\n- " if place else "\n\n- "
         writer.write(each.article.article.front_matter.title, SentenceKind.TITLE, gap)
     writer.write(CLARIFY_NEXT, SentenceKind.FIXED, "\n\n")
-    return tuple(_source(each) for each in offered)
+    return tuple(view_source(each) for each in offered)
 
 
-def _source(ranked: Ranked) -> Source:
+def view_source(ranked: Ranked) -> Source:
+    """Return a ranked article as a source, without its text. Pure."""
     article = ranked.article.article
     return Source(
         article_id=article.article_id,
@@ -220,4 +238,3 @@ def _source(ranked: Ranked) -> Source:
         score=ranked.score,
         front_matter=article.front_matter,
     )
-

@@ -30,15 +30,18 @@ from assistsupport.core.policy_question import PolicyQuestion
 
 MAX_QUESTION_CHARS = 400
 MAX_OTHERS = 5
+_SUBJECT_GAP = re.compile(
+    r"allowed|permitted|to|also|still|now|just|may|can|could|should|be|is|are|who|already|please|temporarily"
+)
 NEGATION_REACH = 5  # words before the action, or directly before the resource, within the clause
 
 _ASKS = re.compile(
-    r"\b(?:can|may|could|might|shall|should|am|are|is|would it|do|does)\s+(?:i|we|my|our|the|a|an|it|this|that|one|"
-    r"someone|anyone|somebody|anybody|there)\b.{0,160}?\b"
-    r"|\b(?:i|we)(?:'d| would| want| need| am| are|'m|'re)\b.{0,30}?\b(?:like|want|need|planning|going|allowed|permitted|"
-    r"hoping|wondering|asking|trying|to)\b"
-    r"|\b(?:i|we) (?:want|need|wish|hope|plan|intend)\b|\bplease\b|\blet me know\b|\b(?:whether|permission|approval|"
-    r"wondering|clarify|ok if|okay if|fine if|allowed to|request(?:ing)? (?:access|permission|approval))\b"
+    r"\b(?:can|may|could|might|shall|should|am|are|is|would it|do|does)\s+"
+    r"(?:i|we|my|our|the|a|an|it|this|that|one|someone|anyone|somebody|anybody|there)\b.{0,160}?\b"
+    r"|\b(?:i|we)(?:'d| would| want| need| am| are|'m|'re)\b.{0,30}?\b"
+    r"(?:like|want|need|planning|going|allowed|permitted|hoping|wondering|asking|trying|to)\b"
+    r"|\b(?:i|we) (?:want|need|wish|hope|plan|intend)\b|\bplease\b|\blet me know\b"
+    r"|\b(?:whether|permission|approval|wondering|clarify|ok if|okay if|fine if|allowed to|request(?:ing)? (?:access|permission|approval))\b"
     r"|\bif (?:i|we) (?:can|may|could|am|are)\b|\bhow (?:do|can|may|should) (?:i|we)\b",
     re.IGNORECASE,
 )
@@ -46,10 +49,15 @@ _CLAUSE_END = re.compile(
     r";|\s[-–—]\s|\bbut\b|\bhowever\b|,\s*(?=(?:and\s+|so\s+|or\s+)?(?:can|may|could|am|are|is|should|do|does|would|please|i|we)\b)",
     re.IGNORECASE,
 )
-_NEGATIONS = frozenset({"not", "never", "no", "without", "cannot", "instead", "neither", "nor", "except", "rather"})
-_DETERMINERS = frozenset({"a", "an", "the", "my", "our", "your", "his", "her", "their", "its", "this", "that", "any"})
+_NEGATIONS = frozenset(
+    {"not", "never", "no", "without", "cannot", "instead", "neither", "nor", "except", "rather"}
+)
+_DETERMINERS = frozenset(
+    {"a", "an", "the", "my", "our", "your", "his", "her", "their", "its", "this", "that", "any"}
+)
 _ACTOR_LEADS = re.compile(
-    r"\b(?:i am|i'm|we are|we're|as|im)\s+(?:(?:an?|the|one of the|your|new|external|only)\s+){0,3}$", re.IGNORECASE
+    r"\b(?:i am|i'm|we are|we're|as|im)\s+(?:(?:an?|the|one of the|your|new|external|only)\s+){0,3}$",
+    re.IGNORECASE,
 )
 
 
@@ -160,7 +168,10 @@ def _read_sentence(
         ]
         for action, resource in _pairs(words, actions, resources):
             actor = _actor_between(words, catalogue, action) or (senders[0] if senders else None)
-            found = [_evidence(Part.ACTION, action, words, text), _evidence(Part.RESOURCE, resource, words, text)]
+            found = [
+                _evidence(Part.ACTION, action, words, text),
+                _evidence(Part.RESOURCE, resource, words, text),
+            ]
             if isinstance(actor, Phrase):
                 actor = _evidence(Part.ACTOR, actor, words, text)
             yield FoundQuestion(
@@ -212,17 +223,12 @@ def _is_negated(words: Sequence[Word], action: Phrase, resource: Phrase) -> bool
 
 def _actor_between(words: Sequence[Word], catalogue: PolicyCatalogue, action: Phrase) -> Phrase | None:
     """Return the actor that stands before the action as its subject, if any."""
-    before = [phrase for phrase in find_phrases(words[: action.first], catalogue.actors)]
+    before = list(find_phrases(words[: action.first], catalogue.actors))
     if not before:
         return None
     subject = before[-1]
-    gap = {word.folded for word in words[subject.last : action.first]}
-    return subject if gap <= _SUBJECT_GAP else None
-
-
-_SUBJECT_GAP = frozenset(
-    "allowed permitted to also still now just may can could should be is are who already please temporarily".split()
-)
+    gap = words[subject.last : action.first]
+    return subject if all(_SUBJECT_GAP.fullmatch(word.folded) for word in gap) else None
 
 
 def _evidence(part: Part, phrase: Phrase, words: Sequence[Word], text: str) -> Evidence:

@@ -1,7 +1,7 @@
 """Where governance lives: `REPO@REF`, as it is typed on a command line.
 
 Pure. The ref is checked against git's own rules for names (git-check-ref-format), so that what reaches git
-is a name and never an expression: `main~3`, `@{u}`, `main:file` or an option are refused here.
+is a name and never an expression: `main~3`, `main:file` or an option are refused here.
 """
 
 import re
@@ -12,7 +12,7 @@ import msgspec
 from assistsupport.errors import GovernanceUnreadable
 
 _COMMIT: Final = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
-_FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock(?:/|\Z)|/\.|\.\Z|/\Z")
+_FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|\.lock(?:/|\Z)|/\.|\.\Z|/\Z")
 _MAX_REF: Final = 255
 
 
@@ -47,7 +47,7 @@ def parse_governance_location(text: str) -> GovernanceLocation:
         raise GovernanceUnreadable(f"no governance location: expected REPO@REF, got {text[:200]!r}")
     if "\x00" in repository or "\n" in repository:
         raise GovernanceUnreadable("the governance repository is no path: expected one line without NUL")
-    if len(ref) > _MAX_REF or ref == "@" or ref.startswith(("-", ".", "/")) or _FORBIDDEN.search(ref):
+    if len(ref) > _MAX_REF or ref.startswith(("-", ".", "/")) or _FORBIDDEN.search(ref):
         raise GovernanceUnreadable(f"{ref[:80]!r} is no ref: expected a branch, a tag or a commit id")
     return GovernanceLocation(repository=repository, ref=ref)
 

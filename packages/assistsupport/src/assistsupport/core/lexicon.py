@@ -42,10 +42,7 @@ Lexicon = Mapping[tuple[str, ...], str]
 def split_words(text: str, start: int = 0, end: int | None = None) -> tuple[Word, ...]:
     """Return the words of `text[start:end]`, with offsets in `text`. Pure."""
     matches = _WORD.finditer(text, start, len(text) if end is None else end)
-    return tuple(
-        Word(folded=_fold(match.group()), start=match.start(), end=match.end())
-        for match in matches
-    )
+    return tuple(Word(folded=_fold(match.group()), start=match.start(), end=match.end()) for match in matches)
 
 
 def _fold(word: str) -> str:
@@ -101,5 +98,10 @@ def _verb_forms(verb: str) -> Iterator[str]:
         yield from (verb + "es", verb + "ed", verb + "ing")
     else:
         yield from (verb + "s", verb + "ed", verb + "ing")
-        if len(verb) > 2 and verb[-1] not in _VOWELS | {"w"} and verb[-2] in _VOWELS and verb[-3] not in _VOWELS:
+        if (
+            len(verb) > 2
+            and verb[-1] not in _VOWELS | {"w"}
+            and verb[-2] in _VOWELS
+            and verb[-3] not in _VOWELS
+        ):
             yield from (verb + verb[-1] + "ed", verb + verb[-1] + "ing")

@@ -13,7 +13,8 @@ import msgspec
 MAX_NAME_WORDS = 3  # a quotation this short is a name ("use my 'USB stick'"), a longer one is a citation
 
 _REPLY = re.compile(
-    r"^[ \t]*(?:-{2,}\s*(?:original|forwarded) message\s*-{2,}|on .{4,120}\bwrote:|begin forwarded message:).*\Z",
+    r"^[ \t]*(?:-{2,}\s*(?:original|forwarded) message\s*-{2,}|on .{4,120}\bwrote:|begin forwarded message:)"
+    r".*\Z",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
 _QUOTED_LINE = re.compile(r"^[ \t]*(?:>|&gt;).*$", re.MULTILINE)
@@ -23,8 +24,9 @@ _QUOTATION = re.compile(
 )
 _SENTENCE_END = re.compile(r"[.!?]+(?=\s|$)|\n\s*\n|\n(?=\s*[-*•\d])|\n")
 _TO_A_MACHINE = re.compile(
-    r"\b(?:(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b(?:instruction|prompt|rule|polic|guideline|above|previous)"
-    r"|system prompt|(?:you are|act as|pretend to be|behave as)\b.{0,30}\b(?:ai|bot|assistant|model|llm|unrestricted)"
+    r"\b(?:(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b"
+    r"(?:instruction|prompt|rule|polic|guideline|above|previous)|system prompt"
+    r"|(?:you are|act as|pretend to be|behave as)\b.{0,30}\b(?:ai|bot|assistant|model|llm|unrestricted)"
     r"|as an ai\b|\bassistant\s*[:,]|\bsystem\s*:|note to (?:the )?(?:ai|bot|assistant)"
     r"|(?:ai|bot|assistant|model)s?\b.{0,30}\b(?:must|should|shall|please)\b"
     r"|(?:answer|reply|respond|say|tell them|tell him|tell her|output|write|mark|classify|treat)\b.{0,60}"

@@ -36,10 +36,15 @@ def check_ticket(ticket: Ticket) -> Ticket:
         TicketRefused: The text is blank, or text or subject is too long.
     """
     if not ticket.text.strip():
-        raise TicketRefused("ticket has no text: expected at least one word, got white space; paste the message")
-    for name, value, limit in (("text", ticket.text, MAX_TEXT_CHARS), ("subject", ticket.subject, MAX_SUBJECT_CHARS)):
+        raise TicketRefused(
+            "ticket has no text: expected at least one word, got white space; paste the message"
+        )
+    for name, value, limit in (
+        ("text", ticket.text, MAX_TEXT_CHARS),
+        ("subject", ticket.subject, MAX_SUBJECT_CHARS),
+    ):
         if len(value) > limit:
             raise TicketRefused(
-                f"ticket {name} is too long: expected at most {limit} characters, got {len(value)}; shorten it"
+                f"ticket {name} is too long: expected at most {limit} characters, got {len(value)}"
             )
     return ticket

@@ -123,7 +123,11 @@ class Desk:
         """Return what was delivered since the start."""
         with self._lock:
             counts = dict(self._counts)
-        by_reason = {key.removeprefix("fallback:"): n for key, n in sorted(counts.items()) if key.startswith("fallback:")}
+        by_reason = {
+            key.removeprefix("fallback:"): n
+            for key, n in sorted(counts.items())
+            if key.startswith("fallback:")
+        }
         return DeskCounts(
             drafts=sum(counts.values()),
             applied=counts.get(PolicyStatus.APPLIED, 0),
@@ -138,7 +142,9 @@ class Desk:
         question = extraction.found.question
         if not enrichment:
             return _settled(
-                outcome_fallback(question, FallbackReason.FEATURE_DISABLED, "enrichment is switched off for this draft")
+                outcome_fallback(
+                    question, FallbackReason.FEATURE_DISABLED, "enrichment is switched off for this draft"
+                )
             )
         pin = self._lane.status().pin
         return self._lane.begin(question, pin.default_timeout_ms / 1000 if pin else DEFAULT_DEADLINE_S)

@@ -86,7 +86,9 @@ class KnowledgeBase:
             frequencies=index.load_frequencies(distinct),
         )
         candidates = view.load(index.search(distinct, CANDIDATES))
-        return Found(ranked=rank(terms, candidates, statistics), statistics=statistics, snapshot=state.snapshot)
+        return Found(
+            ranked=rank(terms, candidates, statistics), statistics=statistics, snapshot=state.snapshot
+        )
 
     def load_file(self, article_id: str) -> bytes | None:
         """Return an article's file as it was added; None when there is no such article."""
@@ -123,7 +125,9 @@ class KnowledgeBase:
                 update.read(source)
             return self._commit(edit, update, roots, began)
 
-    def _commit(self, edit: LibraryEdit, update: "_Update", roots: Mapping[str, Path], began: float) -> AddReport:
+    def _commit(
+        self, edit: LibraryEdit, update: "_Update", roots: Mapping[str, Path], began: float
+    ) -> AddReport:
         state = edit.state
         if update.is_change or not self._is_usable(state.generation):
             generation = self._indexes.build(*update.plan())
@@ -139,7 +143,6 @@ class KnowledgeBase:
             snapshot=state.snapshot,
             elapsed_ms=round(self._stopwatch.elapsed_ms() - began, 1),
         )
-
 
     def _is_usable(self, generation: str) -> bool:
         try:

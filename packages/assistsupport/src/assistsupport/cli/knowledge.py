@@ -1,0 +1,65 @@
+"""`assistsupport kb`: add articles, search them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from assistsupport.cli.output import EXIT_NO, narrate, print_json, refusing, show_progress
+from assistsupport.core.draft import view_source
+from assistsupport.core.knowledge import AddReport
+from assistsupport.wiring import open_knowledge
+
+DATA = Annotated[Path, typer.Option("--data", help="The data folder; created when it is missing.")]
+JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DEFAULT_DATA = Path("assistsupport-data")
+
+app = typer.Typer(help="The knowledge base.", no_args_is_help=True)
+
+
+@app.command()
+def add(
+    paths: Annotated[list[Path], typer.Argument(help="Folders of Markdown files, or single files.")],
+    data: DATA = DEFAULT_DATA,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the source; the folder's name by default.")
+    ] = None,
+    json: JSON = False,
+) -> None:
+    """Bring folders up to date: new, changed and removed articles. Exit 1 when a file was refused."""
+    with refusing(), open_knowledge(data) as knowledge, show_progress() as progress:
+        report = knowledge.add(paths, name, progress)
+    for article_id, reason in report.refused:
+        narrate(f"refused {article_id}: {reason}")
+    print_json(report) if json else _print_report(report)
+    if report.refused:
+        raise typer.Exit(EXIT_NO)
+
+
+def _print_report(report: AddReport) -> None:
+    typer.echo(
+        f"{report.added} added, {report.changed} changed, {report.removed} removed, "
+        f"{report.unchanged} unchanged, {len(report.refused)} refused: "
+        f"{report.documents} articles, snapshot {report.snapshot[:12]}, {report.elapsed_ms:.0f} ms"
+    )
+
+
+@app.command()
+def search(
+    query: Annotated[list[str], typer.Argument(help="Words to look for.")],
+    data: DATA = DEFAULT_DATA,
+    limit: Annotated[int, typer.Option(min=1, max=50, help="How many articles.")] = 10,
+    json: JSON = False,
+) -> None:
+    """Find articles, best first. Exit 1 when there is none."""
+    with refusing(), open_knowledge(data) as knowledge:
+        found = knowledge.find(" ".join(query))
+    results = [view_source(each) for each in found.ranked[:limit]]
+    if json:
+        print_json({"snapshot": found.snapshot, "results": results})
+    else:
+        for source in results:
+            typer.echo(f"{source.score:8.3f}  {source.article_id}  {source.front_matter.title}")
+    if not results:
+        narrate("nothing found; try other words, or add articles with 'assistsupport kb add'")
+        raise typer.Exit(EXIT_NO)

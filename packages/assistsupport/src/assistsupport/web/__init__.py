@@ -1,0 +1,1 @@
+"""The HTTP edge: a JSON API, a page, and what guards them."""
