@@ -20,7 +20,7 @@ TARGET_FACTS = (
     "api_contract_version",
     "integration_baseline",
 )
-"""Keys under which pin, matrix, manifest and hand-off state the same five facts, whatever their files call them."""
+"""Keys of the five facts that pin, matrix, manifest and hand-off state under names of their own."""
 
 ROW_FACTS = (*TARGET_FACTS, "consumer_commit", "status")
 """Keys of a matrix row: the five, and what only a row says."""
