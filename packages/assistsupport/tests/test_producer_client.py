@@ -65,6 +65,8 @@ def test_every_request_names_the_pinned_contract_and_every_question_has_as_of(
     assert all(request.headers["service-contract-version"] == "service.v2" for request in server.requests)
     assert all(request.headers["accept-encoding"] == "identity" for request in server.requests)
     assert server.requests[1].body == b""
+    assert "content-type" not in server.requests[1].headers
+    assert server.requests[2].headers["content-type"] == "application/json"
     assert b'"as_of":null' in server.requests[2].body
     assert server.connections == 1
 

@@ -91,6 +91,8 @@ class ProducerTransport:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S),
             headers=_HEADERS,
+            # A request without a body has no media type; strict producers answer 415 to an invented one.
+            skip_auto_headers=["Content-Type"],
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             trust_env=False,
