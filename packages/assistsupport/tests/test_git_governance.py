@@ -115,6 +115,14 @@ def test_a_work_tree_is_never_read(tmp_path: Path, repository: Repository) -> No
     assert reader.read().pin.release_tag == "v0.4.0"
 
 
+def test_a_linked_work_tree_is_a_repository_too(tmp_path: Path, repository: Repository) -> None:
+    commit = repository.commit()
+    repository.move(commit)
+    linked = tmp_path / "linked"
+    repository.git("worktree", "add", "--quiet", "--detach", str(linked), commit)
+    assert GitGovernance(GovernanceLocation(repository=str(linked), ref="main")).read().commit == commit
+
+
 def test_an_annotated_tag_and_a_commit_id_are_refs_too(repository: Repository) -> None:
     commit = repository.commit()
     repository.git("tag", "-a", "-m", "x", "approved", commit)

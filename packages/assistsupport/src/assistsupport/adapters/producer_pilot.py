@@ -50,7 +50,7 @@ class LaneSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     fit_s: float = 15.0
     unfit_s: float = 0.25
-    unfit_max_s: float = 1.0
+    unfit_max_s: float = 0.5
     poll_s: float = 1.0
     breaker: BreakerSettings = BreakerSettings()
 
