@@ -41,12 +41,14 @@ _ASKS = re.compile(
     r"|\b(?:i|we)(?:'d| would| want| need| am| are|'m|'re)\b.{0,30}?\b"
     r"(?:like|want|need|planning|going|allowed|permitted|hoping|wondering|asking|trying|to)\b"
     r"|\b(?:i|we) (?:want|need|wish|hope|plan|intend)\b|\bplease\b|\blet me know\b"
-    r"|\b(?:whether|permission|approval|wondering|clarify|ok if|okay if|fine if|allowed to|request(?:ing)? (?:access|permission|approval))\b"
+    r"|\b(?:whether|permission|approval|wondering|clarify|ok if|okay if|fine if|allowed to)\b"
+    r"|\brequest(?:ing)? (?:access|permission|approval)\b"
     r"|\bif (?:i|we) (?:can|may|could|am|are)\b|\bhow (?:do|can|may|should) (?:i|we)\b",
     re.IGNORECASE,
 )
 _CLAUSE_END = re.compile(
-    r";|\s[-–—]\s|\bbut\b|\bhowever\b|,\s*(?=(?:and\s+|so\s+|or\s+)?(?:can|may|could|am|are|is|should|do|does|would|please|i|we)\b)",
+    r";|\s[-–—]\s|\bbut\b|\bhowever\b"
+    r"|,\s*(?=(?:and\s+|so\s+|or\s+)?(?:can|may|could|am|are|is|should|do|does|would|please|i|we)\b)",
     re.IGNORECASE,
 )
 _NEGATIONS = frozenset(

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from functools import cache
 from importlib import resources
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -15,7 +15,7 @@ from starlette.routing import Route
 from assistsupport.core.draft import view_source
 from assistsupport.core.policy_question import PolicyOutcome, PolicyStatus
 from assistsupport.web.guard import check_control_token
-from assistsupport.web.site import Site
+from assistsupport.web.site import Site, site_of
 from assistsupport.web.wire import (
     KnowledgeView,
     ReloadView,
@@ -32,7 +32,6 @@ from assistsupport.web.wire import (
 MAX_WAIT_MS = 5_000
 MAX_RESULTS = 50
 MAX_QUERY_CHARS = 2_000
-_T = TypeVar("_T")
 EVENTS_LIMIT_S = 35.0  # a question has an outcome after at most 30 seconds
 HEARTBEAT_S = 10.0
 
@@ -44,8 +43,8 @@ async def live(request: Request) -> Response:
 
 async def ready(request: Request) -> Response:
     """GET /health/ready: drafts can be made; the producer's state does not matter for that."""
-    site = _site(request)
-    documents, snapshot = await _on_thread(site, site.knowledge.describe)
+    site = site_of(request)
+    documents, snapshot = await site.draft_thread(site.knowledge.describe)
     return encode_reply(
         {"status": "ready", "knowledge": KnowledgeView(documents=documents, snapshot=snapshot)}
     )
@@ -53,15 +52,15 @@ async def ready(request: Request) -> Response:
 
 async def create_draft(request: Request) -> Response:
     """POST /api/v1/drafts: a ticket in, a draft out; never waits for the producer."""
-    site = _site(request)
+    site = site_of(request)
     body = await parse_draft_body(request)
-    reply = await _on_thread(site, lambda: site.desk.draft(body.ticket(), enrichment=body.enrichment))
+    reply = await site.draft_thread(lambda: site.desk.draft(body.ticket(), enrichment=body.enrichment))
     return encode_reply(view_draft(reply, site.lane.status()))
 
 
 async def get_policy(request: Request) -> Response:
     """GET /api/v1/drafts/{draft_id}/policy?wait_ms=: the outcome as it is, or as it is a moment later."""
-    remembered = _site(request).desk.recall(request.path_params["draft_id"])
+    remembered = site_of(request).desk.recall(request.path_params["draft_id"])
     wait_ms = parse_whole_number(request, "wait_ms", 0, MAX_WAIT_MS)
     await wait_for_outcome(remembered.outcome, wait_ms / 1000)
     return encode_reply(remembered.policy())
@@ -69,7 +68,7 @@ async def get_policy(request: Request) -> Response:
 
 async def stream_events(request: Request) -> Response:
     """GET /api/v1/drafts/{draft_id}/events: one `policy` event when the outcome is there, then the end."""
-    site = _site(request)
+    site = site_of(request)
     remembered = site.desk.recall(request.path_params["draft_id"])
     return StreamingResponse(
         _events(remembered.outcome, remembered.policy, site), media_type="text/event-stream"
@@ -78,9 +77,9 @@ async def stream_events(request: Request) -> Response:
 
 async def get_status(request: Request) -> Response:
     """GET /api/v1/status."""
-    site = _site(request)
+    site = site_of(request)
     status = site.lane.status()
-    documents, snapshot = await _on_thread(site, site.knowledge.describe)
+    documents, snapshot = await site.draft_thread(site.knowledge.describe)
     return encode_reply(
         StatusView(
             version=site.version,
@@ -99,7 +98,7 @@ async def get_status(request: Request) -> Response:
 
 async def reload_governance(request: Request) -> Response:
     """POST /api/v1/governance/reload: read the ref anew; 409 when the new pin is refused."""
-    site = _site(request)
+    site = site_of(request)
     check_control_token(request, site.control_token)
     done = await asyncio.get_running_loop().run_in_executor(site.control_thread, site.lane.reload)
     view = ReloadView(
@@ -110,15 +109,15 @@ async def reload_governance(request: Request) -> Response:
 
 async def list_tickets(request: Request) -> Response:
     """GET /api/v1/tickets: the inbox."""
-    return encode_reply(TicketsView(tickets=_site(request).tickets))
+    return encode_reply(TicketsView(tickets=site_of(request).tickets))
 
 
 async def search(request: Request) -> Response:
     """GET /api/v1/search?q=&limit=: articles, best first."""
-    site = _site(request)
+    site = site_of(request)
     limit = parse_whole_number(request, "limit", 10, MAX_RESULTS)
     query = request.query_params.get("q", "")[:MAX_QUERY_CHARS]
-    found = await _on_thread(site, lambda: site.knowledge.find(query))
+    found = await site.draft_thread(lambda: site.knowledge.find(query))
     return encode_reply(
         SearchView(snapshot=found.snapshot, results=tuple(view_source(each) for each in found.ranked[:limit]))
     )
@@ -157,15 +156,6 @@ async def _events(
         stopping.cancel()
     if policy().status is not PolicyStatus.PENDING:
         yield b"event: policy\ndata: " + msgspec.json.encode(policy()) + b"\n\n"
-
-
-async def _on_thread(site: Site, work: Callable[[], _T]) -> _T:
-    return await asyncio.get_running_loop().run_in_executor(site.draft_threads, work)
-
-
-def _site(request: Request) -> Site:
-    site: Site = request.app.state.site
-    return site
 
 
 ROUTES = [

@@ -1,8 +1,12 @@
 """What the routes need, in one record."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+from starlette.requests import Request
 
 from assistsupport.core.ticket import Ticket
 from assistsupport.ports import PolicyLane
@@ -10,6 +14,7 @@ from assistsupport.service.desk import Desk
 from assistsupport.service.knowledge import KnowledgeBase
 
 DRAFT_THREADS = 2
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +50,17 @@ class Site:
     )
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
+    async def draft_thread(self, work: Callable[[], _T]) -> _T:
+        """Run synchronous work on a draft thread, without blocking the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self.draft_threads, work)
+
     def close(self) -> None:
         """Let the threads finish what they do."""
         self.draft_threads.shutdown()
         self.control_thread.shutdown(wait=False, cancel_futures=True)
+
+
+def site_of(request: Request) -> Site:
+    """Return the site that a request is for."""
+    site: Site = request.app.state.site
+    return site
