@@ -53,6 +53,18 @@ class LogStore(Protocol):
         ...
 
 
+class OpeningLog(LogStore, Protocol):
+    """A log that takes a line signed elsewhere: entry 0 needs two parties who never meet in one process."""
+
+    def append_line(self, line: bytes) -> Entry:
+        """Append a raw signed line (no newline) durably.
+
+        Raises:
+            LogDamaged: When it may not stand there.
+        """
+        ...
+
+
 class EvidenceStore(Protocol):
     """Evidence bytes by sha256; immutable."""
 
