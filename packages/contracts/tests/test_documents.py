@@ -1,5 +1,8 @@
 """The package carries its documents, gives them out by name, and by name only."""
 
+import doctest
+from pathlib import Path
+
 import contracts
 import pytest
 from contracts.core.service import KNOWN_SERVICE_CONTRACTS
@@ -38,3 +41,10 @@ def test_every_error_has_a_code_of_its_own_and_one_base() -> None:
     kinds = (contracts.MalformedDocument, contracts.UnknownDocument, ContractsError)
     assert len({kind.code for kind in kinds}) == len(kinds)
     assert all(issubclass(kind, ContractsError) for kind in kinds)
+
+
+def test_the_examples_of_the_reference_page_are_true() -> None:
+    page = Path(__file__).parents[3] / "docs" / "reference" / "contracts.md"
+    results = doctest.testfile(str(page), module_relative=False)
+    assert results.attempted >= 5
+    assert results.failed == 0

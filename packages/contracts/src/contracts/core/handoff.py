@@ -8,13 +8,13 @@ Source: wire contract, section 3; the published fixtures, which win over its pro
 """
 
 import shlex
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, NoReturn, TypeAlias
 
 from msgspec import Meta, Struct, field
 
+from contracts.core.context_package import AnswerResult
 from contracts.core.json_value import encode_field_path
 from contracts.core.manifest import verify_distinct
-from contracts.core.strict_json import parse_json
 from contracts.core.text_format import (
     ApiContract,
     CommitSha,
@@ -27,7 +27,7 @@ from contracts.core.text_format import (
     is_real_time,
     is_repository_relative,
 )
-from contracts.core.typed_reader import MAX_GOVERNANCE_BYTES, convert_record, encode_record
+from contracts.core.typed_reader import encode_record, read_record
 from contracts.errors import MalformedDocument
 
 STABLE: Final = "stable"
@@ -35,7 +35,6 @@ CANDIDATE: Final = "service-v3-candidate"
 ANY: Final = "*"
 """In a question class: every actor, action or resource."""
 
-AnswerResult: TypeAlias = Literal["allow", "deny", "inconclusive"]
 PolicyName: TypeAlias = Annotated[
     str,
     Meta(
@@ -180,7 +179,7 @@ def parse_handoff(data: bytes) -> Handoff:
     Raises:
         MalformedDocument: With the field and the reason.
     """
-    handoff = convert_record(parse_json(data, max_bytes=MAX_GOVERNANCE_BYTES), Handoff)
+    handoff = read_record(data, Handoff)
     if not is_real_time(handoff.handoff_generated_at_utc):
         _refuse("handoff_generated_at_utc", f"no such instant as {handoff.handoff_generated_at_utc}")
     verify_distinct("error_code_enum", handoff.error_code_enum)
@@ -209,7 +208,7 @@ def encode_handoff(handoff: Handoff) -> bytes:
     return data
 
 
-def _refuse(path: str, reason: str) -> None:
+def _refuse(path: str, reason: str) -> NoReturn:
     raise MalformedDocument(path, reason)
 
 
