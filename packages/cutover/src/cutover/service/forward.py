@@ -37,12 +37,16 @@ class Forward:
     live_ref: str
 
     def start_target(self) -> Mapping[str, str]:
-        """See that the target runs, from an export of its tag, and serves the tag's own contract."""
+        """See that the tag is still the one handed off and that the process serves its contract."""
+        handed = self.executor.handed_off()
+        tag = self.executor.producer_origin.read_tag(handed.release_tag)
+        if tag is None or tag.tag_object != handed.tag_object:
+            raise RepositoryError(f"tag {handed.release_tag} was moved since the hand-off; hand off again")
         release = self.executor.running_release(self.executor.program.target.release_tag)
         reply = self.executor.http.request("GET", f"{release.url}/v1/openapi")
         served = hashlib.sha256(reply.body).hexdigest()
         blob = self.executor.producer_origin.read_blob(
-            self.executor.handed_off().commit_sha, self.executor.program.producer.openapi_path
+            handed.commit_sha, self.executor.program.producer.openapi_path
         )
         if blob is None or hashlib.sha256(blob).hexdigest() != served:
             raise ReleaseUnreachable(
