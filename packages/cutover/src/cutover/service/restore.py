@@ -1,0 +1,326 @@
+"""The way back to the baseline: one function for abort, drill and recovery, whoever takes it.
+
+A `Stopped` entry in a move in progress is the durable decision; from there only the way back is open.
+Its steps are: close the target's route (durable, then applied), compare-and-swap the live ref from the
+forward commit to its inverse, make the consumer reload, wait for the first answer of the baseline. Each is
+intended durably before and written after it was seen to hold, and each may be taken again: whoever starts
+after a crash takes the steps that are not done and ends in the same state. Only one takes it at a time
+(`run/restore.lock`, `flock`); who comes second finds nothing left to do.
+
+Times are instants of this machine's clock: `t_observed` from the stop, `t_decided` when the stop was
+known to be durable, `t_routed` when the gateway had swapped its routes, `t_first_baseline_reply` when it
+passed on the baseline's first answer after that.
+Source: cutover-program, "Switch".
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from securesystemslib.signer import Signer
+
+from cutover.core.entry import (
+    EntryBody,
+    Observed,
+    Restored,
+    RouteClosed,
+    RouteOpened,
+    RoutePointed,
+    StepDone,
+    StepIntended,
+)
+from cutover.core.program import Program
+from cutover.core.route import calculate_routes
+from cutover.core.switch import OperationState, ReturnStep, StopSeen, calculate_operation
+from cutover.errors import CutoverError, ReleaseUnreachable, RepositoryError
+from cutover.ports import Clock, ConsumerControl, GatewayControl, LogStore, Repository
+
+RELOAD_TRIES = 3
+RELOAD_PAUSE_S = 0.1
+REPLY_TIMEOUT_S = 3.0
+_POLL_S = 0.02
+_NOT_SEEN = "not seen"
+
+
+class WayBack(Protocol):
+    """What the way back needs; an `Executor` is one, the gateway makes one of its own."""
+
+    @property
+    def folder(self) -> Path:
+        """The program folder."""
+        ...
+
+    @property
+    def program(self) -> Program:
+        """The program."""
+        ...
+
+    @property
+    def log(self) -> LogStore:
+        """The decision log."""
+        ...
+
+    @property
+    def consumer_origin(self) -> Repository:
+        """The repository with the live ref."""
+        ...
+
+    @property
+    def consumer(self) -> ConsumerControl:
+        """The running consumer."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """The real clock."""
+        ...
+
+    @property
+    def signer(self) -> Signer:
+        """An executor key."""
+        ...
+
+    @property
+    def narrate(self) -> Callable[[str], None]:
+        """Told one line for people at each step."""
+        ...
+
+
+class Traffic(Protocol):
+    """Whoever carries the traffic, seen from the way back."""
+
+    def apply_routes(self) -> int:
+        """Make routes match the log now; return the requests in flight on the target at that instant."""
+        ...
+
+    def await_baseline_reply(self, since: datetime, timeout_s: float) -> datetime | None:
+        """Return when the baseline's first answer after `since` was passed on; None when none was seen."""
+        ...
+
+    def counts(self) -> Mapping[str, int]:
+        """Return counters that only grow: `enriched`, `withheld`, `gateway-made/<reason>`."""
+        ...
+
+
+class Gateway(Protocol):
+    """A station with a gateway behind its control endpoint."""
+
+    @property
+    def gateway(self) -> GatewayControl:
+        """The gateway's control endpoint."""
+        ...
+
+
+class ExecutorWayBack(WayBack, Gateway, Protocol):
+    """What an executor brings along."""
+
+
+def restore(executor: ExecutorWayBack) -> Restored | None:
+    """Take the way back from outside the gateway; for when the gateway does not do it. See `take_back`."""
+    return take_back(executor, _RemoteTraffic(executor))
+
+
+def take_back(way: WayBack, traffic: Traffic, *, reply_timeout_s: float = REPLY_TIMEOUT_S) -> Restored | None:
+    """Take the way back if a move in progress was stopped. Idempotent; one at a time on this machine.
+
+    A consumer that cannot be told to reload does not hold it up: it polls, and the entries say so.
+
+    Args:
+        way: Ports.
+        traffic: Who carries the traffic.
+        reply_timeout_s: How long to wait for the first answer of the baseline.
+
+    Returns:
+        What was measured; None when nothing is in progress (any more), or nobody said stop.
+
+    Raises:
+        RepositoryError: When the live ref is neither on the move's commits nor movable; the stop stays,
+            and what was seen is appended.
+        LogError: When the log cannot be written; routes, refs and consumer stay as they are.
+    """
+    with _one_at_a_time(way.folder / "run" / "restore.lock"):
+        state = calculate_operation(way.log.read().entries)
+        if state is None or state.stop is None:
+            return None
+        return _Return(way=way, traffic=traffic, state=state, stop=state.stop).run(reply_timeout_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Return:
+    """The way back of one attempt."""
+
+    way: WayBack
+    traffic: Traffic
+    state: OperationState
+    stop: StopSeen
+
+    def run(self, reply_timeout_s: float) -> Restored:
+        before = self.traffic.counts()
+        closed = self._step(ReturnStep.CLOSE_TARGET, self._close_target)
+        # A process that died took its routes with it: whoever carries the traffic now must have them too.
+        self.traffic.apply_routes()
+        self._step(ReturnStep.MOVE_REF_BACK, self._move_ref_back)
+        self._step(ReturnStep.RELOAD_CONSUMER_BACK, self._reload_consumer)
+        routed = datetime.fromisoformat(closed["routed_at"])
+        first = self._step(
+            ReturnStep.FIRST_BASELINE_REPLY, lambda: self._await_reply(routed, reply_timeout_s)
+        )
+        restored = Restored(
+            operation=self.state.return_operation,
+            attempt=self.state.attempt,
+            t_observed=self.stop.stopped.observed_at,
+            t_decided=datetime.fromisoformat(closed["decided_at"]),
+            t_routed=routed,
+            t_first_baseline_reply=_parse_seen(first["replied_at"]),
+            requests_at_risk=int(closed["requests_at_risk"]),
+            counts=_grown(before, self.traffic.counts()),
+        )
+        self._append(restored)
+        self.way.narrate(f"restored to {self.way.program.baseline.release_tag}")
+        return restored
+
+    def _step(self, step: ReturnStep, act: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
+        """Take a step that is not done yet: durable intent before, what was seen after."""
+        if (facts := self.state.done.get(step)) is not None:
+            return facts
+        operation, attempt = self.state.return_operation, self.state.attempt
+        self._append(StepIntended(operation=operation, attempt=attempt, step=step))
+        facts = dict(act())
+        self._append(StepDone(operation=operation, attempt=attempt, step=step, facts=facts))
+        self.way.narrate(f"{step}: " + ", ".join(f"{name} {value}" for name, value in facts.items()))
+        return facts
+
+    def _append(self, body: EntryBody) -> None:
+        self.way.log.append(body, self.way.signer)
+
+    def _close_target(self) -> Mapping[str, str]:
+        decided = self.way.clock.now()  # the intent that was just written stands behind the durable stop
+        for body in self._closing_entries():
+            self._append(body)
+        at_risk = self.traffic.apply_routes()
+        return {
+            "decided_at": decided.isoformat(),
+            "routed_at": self.way.clock.now().isoformat(),
+            "requests_at_risk": str(at_risk),
+        }
+
+    def _closing_entries(self) -> Iterator[EntryBody]:
+        """Yield what makes the log's routes those of the baseline; nothing when they are."""
+        baseline, target = self.way.program.baseline, self.way.program.target
+        entries = self.way.log.read().entries
+        table = calculate_routes(entries)
+        contract = target.service_contract_version
+        if table.is_open(contract, target.release_tag):
+            if contract == baseline.service_contract_version:  # one contract: lead it back instead
+                openings = (e.body for e in reversed(entries) if isinstance(e.body, RouteOpened))
+                yield next(body for body in openings if body.release_tag == baseline.release_tag)
+            else:
+                yield RouteClosed(service_contract=contract, reason=self.stop.stopped.condition)
+        if table.active != baseline.service_contract_version:
+            yield RoutePointed(service_contract=baseline.service_contract_version)
+
+    def _move_ref_back(self) -> Mapping[str, str]:
+        repin, ref, origin = self.state.repin, self.state.live_ref, self.way.consumer_origin
+        live = origin.resolve(ref)
+        if live == repin.forward_commit and origin.compare_and_swap(ref, repin.inverse_commit, live):
+            return {"commit": repin.inverse_commit, "from": live}
+        live = origin.resolve(ref)
+        if live in (repin.base_commit, repin.inverse_commit):
+            return {"commit": live or "", "from": live or ""}
+        self._observe_once({"ref": ref, "commit": live or "gone"})
+        raise RepositoryError(
+            f"{ref} is at {live}, expected {repin.base_commit}, {repin.forward_commit} or "
+            f"{repin.inverse_commit}; somebody else moved it: put it on {repin.inverse_commit} and repeat"
+        )
+
+    def _observe_once(self, facts: Mapping[str, str]) -> None:
+        """Append what the world shows, unless this move's entries say so already: repeating adds nothing."""
+        seen = Observed(subject="world", facts=facts)
+        if not any(e.body == seen for e in self.way.log.read().entries[self.state.since :]):
+            self._append(seen)
+
+    def _reload_consumer(self) -> Mapping[str, str]:
+        expected = self.way.consumer_origin.resolve(self.state.live_ref)
+        seen = ""
+        for tries in range(1, RELOAD_TRIES + 1):
+            try:
+                seen = self.way.consumer.reload()
+            except CutoverError as exc:
+                seen = f"{exc.code}: {exc}"
+            if seen == expected:
+                return {"commit": seen, "tries": str(tries)}
+            _pause(RELOAD_PAUSE_S)
+        self.way.narrate(f"the consumer did not reload ({seen}); it polls {self.state.live_ref} by itself")
+        return {"failed": seen, "tries": str(RELOAD_TRIES)}
+
+    def _await_reply(self, routed: datetime, timeout_s: float) -> Mapping[str, str]:
+        replied = self.traffic.await_baseline_reply(routed, timeout_s)
+        return {"replied_at": replied.isoformat() if replied else _NOT_SEEN}
+
+
+class _RemoteTraffic:
+    """Traffic behind the control endpoint, for an executor; a dead gateway carries none."""
+
+    def __init__(self, executor: ExecutorWayBack) -> None:
+        self._executor = executor
+        program = executor.program
+        self._baseline, self._target = program.baseline.release_tag, program.target.release_tag
+
+    def apply_routes(self) -> int:
+        try:
+            return self._executor.gateway.refresh().in_flight.get(self._target, 0)
+        except ReleaseUnreachable:
+            return 0
+
+    def await_baseline_reply(self, since: datetime, timeout_s: float) -> datetime | None:
+        deadline = self._executor.clock.monotonic() + timeout_s
+        while self._executor.clock.monotonic() < deadline:
+            try:
+                first = self._executor.gateway.stats().first_reply_after.get(self._baseline)
+            except ReleaseUnreachable:
+                return None
+            if first is not None and first >= since:
+                return first
+            _pause(_POLL_S)
+        return None
+
+    def counts(self) -> Mapping[str, int]:
+        try:
+            stats = self._executor.gateway.stats()
+        except ReleaseUnreachable:
+            return {}
+        made = {f"gateway-made/{reason}": count for reason, count in stats.gateway_made.items()}
+        return {"withheld": sum(stats.withheld.values()), **made}
+
+
+def _grown(before: Mapping[str, int], after: Mapping[str, int]) -> Mapping[str, int]:
+    """Return by how much each counter grew; a counter of a restarted gateway counts from zero."""
+    return {name: max(0, count - before.get(name, 0)) for name, count in sorted(after.items())}
+
+
+def _parse_seen(text: str) -> datetime | None:
+    return None if text == _NOT_SEEN else datetime.fromisoformat(text)
+
+
+def _pause(seconds: float) -> None:
+    threading.Event().wait(seconds)
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock that the kernel lets go of when its holder dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)

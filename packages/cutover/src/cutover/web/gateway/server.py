@@ -1,0 +1,102 @@
+"""The gateway's process: two sockets, the keeper, and what it leaves in `run/`.
+
+`run/gateway.json` tells the others where it is while it runs; `run/control.token` (0600) lets them in.
+When connections are accepted, one JSON line says so on stdout. SIGTERM and SIGINT end it gracefully.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+import uvloop
+
+from cutover.web.gateway.control import Control
+from cutover.web.gateway.keeper import GatewayStation, Keeper
+from cutover.web.http1.server import Server
+
+GATEWAY_FILE: Final = "run/gateway.json"
+TOKEN_FILE: Final = "run/control.token"  # noqa: S105 - where the token is, not the token
+SWITCH_INTERVAL_S: Final = 0.0005
+"""The stopper's thread must not hold the loop for Python's default of 5 ms."""
+
+_logger = structlog.get_logger("cutover.gateway")
+
+
+class GatewayProcess(msgspec.Struct, frozen=True, kw_only=True):
+    """What `run/gateway.json` says.
+
+    Args:
+        url: Where traffic goes.
+        control_url: Where refresh and stats are.
+    """
+
+    url: str
+    control_url: str
+    pid: int
+
+
+def serve_gateway(station: GatewayStation, *, bind: str) -> None:
+    """Carry traffic until SIGTERM or SIGINT.
+
+    Args:
+        station: Ports.
+        bind: HOST:PORT for traffic; port 0 takes a free one.
+
+    Raises:
+        OSError: When the address is taken.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    uvloop.run(_serve(station, bind))
+
+
+def load_token(folder: Path) -> str:
+    """Return the control token of a program folder; make one (0600) when there is none."""
+    path = folder / TOKEN_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return path.read_text(encoding="ascii").strip()
+    token = secrets.token_urlsafe(32)
+    with open(fd, "w", encoding="ascii") as file:  # noqa: PTH123 - a descriptor, not a path
+        file.write(token)
+    return token
+
+
+async def _serve(station: GatewayStation, bind: str) -> None:
+    stopping = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stopping.set)
+    keeper = Keeper(station)
+    await keeper.refresh()
+    host, _, port = bind.rpartition(":")
+    traffic = Server(keeper.traffic.handle)
+    control = Server(Control(keeper, load_token(station.folder)).handle)
+    url = await traffic.listen(host or "127.0.0.1", int(port))
+    here = GatewayProcess(url=url, control_url=await control.listen("127.0.0.1", 0), pid=os.getpid())
+    _announce(station.folder, here)
+    following = asyncio.create_task(keeper.run())
+    await stopping.wait()
+    _logger.info("closing: requests in flight are finished")
+    await traffic.close()
+    following.cancel()
+    await control.close(grace_s=0.5)
+    keeper.close()
+    (station.folder / GATEWAY_FILE).unlink(missing_ok=True)
+
+
+def _announce(folder: Path, here: GatewayProcess) -> None:
+    path = folder / GATEWAY_FILE
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(msgspec.json.encode(here))
+    temporary.replace(path)
+    ready = msgspec.json.encode({"event": "ready", "url": here.url, "pid": here.pid})
+    print(ready.decode(), flush=True)
