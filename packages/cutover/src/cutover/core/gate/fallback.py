@@ -76,7 +76,7 @@ class FallbackGate(CollectedGate[Fallback]):
             find_breach=lambda e: _find_draft(e, "differs from the draft with enrichment off", lost=False),
             break_fact=lambda e: tuple(
                 replace(e, drafts=(*e.drafts[:i], _alter(draft), *e.drafts[i + 1 :]))
-                for i, draft in enumerate(e.drafts)
+                for i, draft in enumerate(e.drafts[:MAX_TWINS])
             ),
         ),
         Clause(
