@@ -270,7 +270,7 @@ def find_keyword_problem(add: Callable[[str], None], node: JsonValue, known: fro
             add(key)
 
 
-def calculatecalculate_severity(side: Side, *, widened: bool) -> str:
+def calculate_severity(side: Side, *, widened: bool) -> str:
     """More in a reply breaks readers, less in a request breaks writers, anything in an error breaks. Pure."""
     if side is Side.ERROR:
         return BREAKING
