@@ -21,7 +21,10 @@ from packages.assistsupport.tests.fault_server import (
     SCHEMA_VERSION,
     Connection,
     FaultServer,
+    context_package,
+    encode,
     envelope,
+    render_head,
     schema_version,
 )
 from packages.assistsupport.tests.policy_world import (
@@ -149,6 +152,34 @@ def test_a_question_is_repeated_once_at_most_and_never_after_a_byte_of_a_reply(
     await_status(lane, is_ready)
     assert await_outcome(lane.begin(QUESTION, 0.2)).status is PolicyStatus.FALLBACK
     assert server.count(ASK) == requests
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_stray_reply_never_answers_the_next_question(
+    serve_fault: Serve, start_lane: StartLane, is_late: bool
+) -> None:
+    server = serve_fault(None)
+    lane = start_lane(server.url)
+    await_status(lane, is_ready)
+    first_is_in = threading.Event()
+    stray = encode(envelope("service.v3", context_package({"actor": "ceo"}, "allow")))
+
+    def answer_twice(connection: Connection) -> None:
+        server.act = None
+        answer = encode(connection.package())
+        connection.send(render_head(200, len(answer)) + answer)
+        if is_late:
+            assert first_is_in.wait(PATIENCE_S)
+        connection.send(render_head(200, len(stray)) + stray)
+        connection.hang()
+
+    server.act = answer_twice
+    assert await_outcome(lane.begin(QUESTION, 5)).status is PolicyStatus.APPLIED
+    first_is_in.set()
+    for _ in range(5):
+        outcome = await_outcome(lane.begin(QUESTION, 0.5))
+        assert outcome.answer is None or outcome.answer.result == "deny"
+    assert outcome.status is PolicyStatus.APPLIED
 
 
 def test_an_unknown_code_is_reported_as_drift_once(serve_fault: Serve, start_lane: StartLane) -> None:
@@ -382,7 +413,49 @@ def test_the_way_back_does_not_queue_behind_a_way_forward_that_hangs(
     waiting.join(PATIENCE_S)
     assert (back.outcome, back.commit) == ("unchanged", OLD)
     assert forward == ["superseded by a newer reload"]
+    assert lane.status().last_reload == back
     assert await_outcome(lane.begin(QUESTION, 5)).governance_commit == OLD
+
+
+def test_reloads_that_find_the_same_commit_agree(serve_fault: Serve, start_lane: StartLane) -> None:
+    old, new = serve_fault(None), serve_fault(None)
+    arrived = threading.Event()
+
+    def hang(connection: Connection) -> None:
+        new.act = None
+        arrived.set()
+        connection.hang()
+
+    new.routes, new.act = ALL_ROUTES, hang
+    source = MemoryGovernance(make_governance(old.url, commit=OLD))
+    lane = start_lane("", source=source, settings=STILL)
+    await_status(lane, is_ready)
+    source.governance = make_governance(new.url, commit=NEW, timeout_ms=30_000)
+    first: list[str] = []
+    waiting = threading.Thread(target=lambda: first.append(lane.reload().outcome))
+    waiting.start()
+    assert arrived.wait(PATIENCE_S)
+    assert lane.reload().outcome == "swapped"
+    waiting.join(PATIENCE_S)
+    assert first == ["swapped"]
+
+
+def test_the_last_of_many_racing_reloads_decides(serve_fault: Serve, start_lane: StartLane) -> None:
+    server = serve_fault(None)
+    governances = [make_governance(server.url, commit=f"{number:02x}" * 20) for number in range(4)]
+    source = MemoryGovernance(governances[0])
+    lane = start_lane("", source=source, settings=STILL)
+    await_status(lane, is_ready)
+    for turn in range(30):
+        source.governance = governances[turn % 4]
+        racing = [threading.Thread(target=lane.reload) for _ in range(3)]
+        for thread in racing:
+            thread.start()
+        source.governance = governances[(turn + 1) % 4]
+        assert lane.reload().outcome in {"swapped", "unchanged"}
+        for thread in racing:
+            thread.join(PATIENCE_S)
+        assert runs(governances[(turn + 1) % 4].commit)(lane.status())
 
 
 def test_a_moved_ref_is_followed_without_being_told(serve_fault: Serve, start_lane: StartLane) -> None:

@@ -92,6 +92,8 @@ class ProducerPilot:
         self._nudge = asyncio.Event()
         self._trial: asyncio.Task[bool] | None = None
         self._newest = 0
+        self._ended = asyncio.Event()
+        self._ended.set()
 
     async def fly(self) -> None:
         """Open with what the ref names now, then check and follow until cancelled."""
@@ -109,28 +111,27 @@ class ProducerPilot:
         """Make the commit of a reading the running one, if its preflight passes.
 
         Args:
-            reading: What the ref said; a reading older than the newest one is refused.
+            reading: What the ref said. When a newer reading overtakes it, the newer one decides: this one
+                is refused, unless both found the same commit.
 
         Returns:
-            swapped, unchanged or refused; kept as `last_reload`.
+            swapped, unchanged or refused.
         """
         if reading.number < self._newest:
-            return self.conclude(reading, "refused", _SUPERSEDED)
+            return await self._yield_to_newer(reading)
         self._newest = reading.number
+        ended = self._ended = asyncio.Event()
         if self._trial is not None:
             self._trial.cancel()
-        if isinstance(reading.governance, GovernanceUnreadable):
-            self.trouble = str(reading.governance)
-            return self.conclude(reading, "refused", self.trouble)
-        if self.course and self.course.binding.governance.commit == reading.governance.commit:
-            self._nudge.set()
-            return self.conclude(reading, "unchanged", None)
-        return await self._try(reading, reading.governance)
+        try:
+            return await self._adopt_newest(reading)
+        finally:
+            ended.set()
 
     def conclude(
         self, reading: Reading, outcome: Literal["swapped", "unchanged", "refused"], reason: str | None
     ) -> ReloadOutcome:
-        """Keep and return what a reading came to."""
+        """Return what a reading came to, and keep it unless a newer one has said its word."""
         ended = ReloadOutcome(
             outcome=outcome,
             commit=self.course.binding.governance.commit if self.course else None,
@@ -141,7 +142,8 @@ class ProducerPilot:
         last = self.last_reload
         if last is None or (outcome, reason) != (last.outcome, last.reason):
             _log.info("governance reload", outcome=outcome, commit=ended.commit, reason=reason)
-        self.last_reload = ended
+        if reading.number >= self._newest:
+            self.last_reload = ended
         return ended
 
     async def _open(self) -> None:
@@ -155,6 +157,26 @@ class ProducerPilot:
             self.course = self._start_course(reading.governance)
         self._opened.set()
 
+    async def _adopt_newest(self, reading: Reading) -> ReloadOutcome:
+        if isinstance(reading.governance, GovernanceUnreadable):
+            self.trouble = str(reading.governance)
+            return self.conclude(reading, "refused", self.trouble)
+        if self._runs(reading.governance):
+            self._nudge.set()
+            return self.conclude(reading, "unchanged", None)
+        return await self._try(reading, reading.governance)
+
+    async def _yield_to_newer(self, reading: Reading) -> ReloadOutcome:
+        """Wait until no newer adoption is under way, then say what it meant for this one."""
+        while not (newer := self._ended).is_set():
+            await newer.wait()
+        if isinstance(reading.governance, GovernanceCommit) and self._runs(reading.governance):
+            return self.conclude(reading, "swapped", None)
+        return self.conclude(reading, "refused", _SUPERSEDED)
+
+    def _runs(self, governance: GovernanceCommit) -> bool:
+        return self.course is not None and self.course.binding.governance.commit == governance.commit
+
     async def _try(self, reading: Reading, governance: GovernanceCommit) -> ReloadOutcome:
         course = self._start_course(governance)
         trial = asyncio.get_running_loop().create_task(_passes(course))
@@ -164,10 +186,13 @@ class ProducerPilot:
         except asyncio.CancelledError:
             if reading.number == self._newest:
                 raise  # the lane is closing; no newer reading has ended this trial
-            return self.conclude(reading, "refused", _SUPERSEDED)
+            is_fit = False
         finally:
             if self._trial is trial:
                 self._trial = None
+        # A newer reading may also have come after the trial had ended, too late to cancel it.
+        if reading.number < self._newest:
+            return await self._yield_to_newer(reading)
         # Without a course there is nothing that could keep running: an unfit pin is better than none.
         if not is_fit and self.course is not None:
             return self.conclude(reading, "refused", _describe_failure(course))
