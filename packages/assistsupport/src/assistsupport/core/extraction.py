@@ -9,8 +9,8 @@ The rules, in the order in which they apply:
    action before it in the clause, else with a passive after it ("may the stick be used").
 4. A negated pair ("I do not want to use", "without admin rights") asks nothing.
 5. The actor is the one who stands between asking word and action ("may our intern install"), else the
-   one the sender says to be ("as a contractor"), else the catalogue's default. A sender who says to be
-   two different actors leaves it open who asks: nothing is asked.
+   one the sender says to be ("as a contractor", "contractor here"), else the catalogue's default. A
+   sender who says to be two different actors leaves it open who asks: nothing is asked.
 6. Several different questions: the first one is asked, the others are listed for the person who reads.
 
 A question that is not asked costs a look-up by hand; a wrong one may show "allow" to somebody who is
@@ -33,7 +33,7 @@ MAX_OTHERS = 5
 _SUBJECT_GAP = re.compile(
     r"allowed|permitted|to|also|still|now|just|may|can|could|should|be|is|are|who|already|please|temporarily"
 )
-NEGATION_REACH = 5  # words before the action, or directly before the resource, within the clause
+NEGATION_REACH = 8  # words before the action, or directly before the resource, within the clause
 
 _ASKS = re.compile(
     r"\b(?:can|may|could|might|shall|should|am|are|is|would it|do|does)\s+"
@@ -57,10 +57,18 @@ _NEGATIONS = frozenset(
 _DETERMINERS = frozenset(
     {"a", "an", "the", "my", "our", "your", "his", "her", "their", "its", "this", "that", "any"}
 )
+_IN_DOUBT = frozenset(
+    {"sure", "certain", "know", "clear", "only"}
+)  # "I am not sure whether I may" asks all the same
 _ACTOR_LEADS = re.compile(
     r"\b(?:i am|i'm|we are|we're|as|im)\s+(?:(?:an?|the|one of the|your|new|external|only)\s+){0,3}$",
     re.IGNORECASE,
 )
+
+
+# "Hi, contractor here", "Support engineer on duty."
+_GREETING = re.compile(r"\s*(?:(?:hi|hello|hey|dear)\b[^,.!]{0,30}[,!]\s*)?", re.IGNORECASE)
+_INTRODUCES = re.compile(r"\s*(?:here\b|on\b|from\b|at\b|of\b|speaking\b|[,(:])", re.IGNORECASE)
 
 
 class Part(StrEnum):
@@ -151,7 +159,9 @@ def _find_senders(own: OwnWords, catalogue: PolicyCatalogue) -> Iterator[Evidenc
     for sentence in own.sentences:
         words = split_words(own.text, sentence.start, sentence.end)
         for phrase in find_phrases(words, catalogue.actors):
-            if _ACTOR_LEADS.search(own.text[sentence.start : words[phrase.first].start]):
+            before = own.text[sentence.start : words[phrase.first].start]
+            after = own.text[words[phrase.last - 1].end : sentence.end]
+            if _ACTOR_LEADS.search(before) or (_GREETING.fullmatch(before) and _INTRODUCES.match(after)):
                 yield _evidence(Part.ACTOR, phrase, words, own.text)
 
 
@@ -220,7 +230,15 @@ def _is_passive(words: Sequence[Word], resource: Phrase, action: Phrase) -> bool
 def _is_negated(words: Sequence[Word], action: Phrase, resource: Phrase) -> bool:
     reach = words[max(0, action.first - NEGATION_REACH) : action.first]
     between = words[action.last : resource.first] if action.last <= resource.first else ()
-    return any(word.folded in _NEGATIONS or word.folded.endswith("n't") for word in (*reach, *between))
+    return _has_negation(reach) or _has_negation(between)
+
+
+def _has_negation(words: Sequence[Word]) -> bool:
+    for place, word in enumerate(words):
+        after = words[place + 1].folded if place + 1 < len(words) else ""
+        if (word.folded in _NEGATIONS or word.folded.endswith("n't")) and after not in _IN_DOUBT:
+            return True
+    return False
 
 
 def _actor_between(words: Sequence[Word], catalogue: PolicyCatalogue, action: Phrase) -> Phrase | None:

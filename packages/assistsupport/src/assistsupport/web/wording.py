@@ -62,13 +62,13 @@ _WORDS_BY_RESULT = {
 }
 
 _WORDS_BY_STATE = {
-    IntegrationState.READY: ("Policy: ready", "allow"),
-    IntegrationState.DISABLED: ("Policy: off", "neutral"),
-    IntegrationState.OFFLINE: ("Policy: offline", "deny"),
-    IntegrationState.SCHEMA_UNAVAILABLE: ("Policy: not migrated", "unsure"),
-    IntegrationState.VERSION_MISMATCH: ("Policy: other version", "deny"),
-    IntegrationState.MALFORMED_PAYLOAD: ("Policy: unreadable", "deny"),
-    IntegrationState.DEGRADED: ("Policy: degraded", "unsure"),
+    IntegrationState.READY: ("ready", "allow"),
+    IntegrationState.DISABLED: ("off", "neutral"),
+    IntegrationState.OFFLINE: ("offline", "deny"),
+    IntegrationState.SCHEMA_UNAVAILABLE: ("not migrated", "unsure"),
+    IntegrationState.VERSION_MISMATCH: ("other version", "deny"),
+    IntegrationState.MALFORMED_PAYLOAD: ("unreadable", "deny"),
+    IntegrationState.DEGRADED: ("degraded", "unsure"),
 }
 
 
