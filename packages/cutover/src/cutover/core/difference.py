@@ -56,7 +56,8 @@ def find_differences(baseline: Json, target: Json) -> tuple[ContractFinding, ...
 
 
 def _compare_path(comparison: Comparison, path: str, before: JsonValue, after: JsonValue) -> None:
-    old, new = _mapping(before), _mapping(after)
+    old = _mapping(comparison.resolve(0, before, path))
+    new = _mapping(comparison.resolve(1, after, path))
     if before is None or after is None:
         rule, severity = ("path-added", ADDITIVE) if before is None else ("path-removed", BREAKING)
         comparison.add(rule, severity, path, "the path is new" if before is None else "the path is gone")
