@@ -325,12 +325,21 @@ def verify_log(
     for line in lines:
         log.append(line)
     if against is not None:
-        if against.size > log.head.size:
-            raise LogDamaged(
-                log.head.size, f"the log ends here, but a kept head covers {against.size} entries: truncated"
-            )
-        if log.head_at(against.size) != against:
-            raise LogDamaged(
-                against.size - 1, "the log differs from the kept head at or before this entry: forked"
-            )
+        verify_prefix(log, against)
     return log
+
+
+def verify_prefix(log: VerifiedLog, against: Head) -> None:
+    """Verify that a log still begins with what a kept head covers. Pure.
+
+    Raises:
+        LogDamaged: Where the log and the head part: it was truncated, or another history was written.
+    """
+    if against.size > log.head.size:
+        raise LogDamaged(
+            log.head.size, f"the log ends here, but a kept head covers {against.size} entries: truncated"
+        )
+    if log.head_at(against.size) != against:
+        raise LogDamaged(
+            against.size - 1, "the log differs from the kept head at or before this entry: forked"
+        )
