@@ -75,6 +75,28 @@ class World:
         token.write_text(secrets.token_urlsafe(32))
         token.chmod(0o600)
 
+    def adopt(self, prepared: Path) -> None:
+        """Start from a copy of a prepared folder; the clones are pointed at the copied origins."""
+        shutil.copytree(prepared, self.folder, dirs_exist_ok=True, symlinks=True)
+        for side in ("producer", "consumer"):
+            GitWorkspace(self.folder / side).set_origin(self.folder / f"{side}.git")
+
+    def move_tag(self, tag: str) -> None:
+        """Force an annotated tag onto the branch's head and push it: what nobody should do."""
+        workspace, last = GitWorkspace(self.folder / "producer"), self.example.producer_commits[-1]
+        workspace.annotated_tag(tag, author=last.author, when=last.date, message=f"{tag}, again", force=True)
+        workspace.push(f"refs/tags/{tag}", force=True)
+
+    def share_key(self) -> None:
+        """Put a copy of the producer's party key in the consumer's place."""
+        for name in ("party.key", "party.pub.json"):
+            data = (self.folder / "keys" / "producer" / name).read_bytes()
+            (self.folder / "keys" / "consumer" / name).write_bytes(
+                data.replace(b'"party":"producer"', b'"party":"consumer"').replace(
+                    b'"party": "producer"', b'"party": "consumer"'
+                )
+            )
+
     def _build_producer(self, twist: Twist) -> None:
         workspace = self._start_repository("producer")
         for commit in self.example.producer_commits:

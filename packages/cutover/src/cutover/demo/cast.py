@@ -1,0 +1,159 @@
+"""The processes of a demo: started until ready, read while they talk, all gone when it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cutover.errors import CommandFailed
+
+READY_TIMEOUT_S = 30.0
+BIN = Path(sys.executable).parent
+
+
+class Ready(msgspec.Struct):
+    """The one line that a server of ours prints when it accepts connections."""
+
+    event: str
+    url: str
+    pid: int
+
+
+class Server:
+    """A started server.
+
+    Args:
+        name: For people.
+        process: It; its stdout is a pipe, its stderr a log file.
+    """
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes]) -> None:
+        self.name = name
+        self.process = process
+        self.url = ""
+
+    def read_ready(self, log: Path) -> Server:
+        """Wait for the ready line.
+
+        Raises:
+            CommandFailed: When it ends, or says nothing in time.
+        """
+        timer = threading.Timer(READY_TIMEOUT_S, self.process.kill)
+        timer.start()
+        try:
+            assert self.process.stdout is not None  # noqa: S101  # it was started with a pipe
+            self.url = msgspec.json.decode(self.process.stdout.readline(), type=Ready).url
+        except msgspec.MsgspecError as exc:
+            raise CommandFailed(f"{self.name} did not start; read {log}") from exc
+        finally:
+            timer.cancel()
+        return self
+
+    def stop(self) -> None:
+        """End it gracefully, then by force; idempotent."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How a command ended: exit code, its JSON (None when it printed none), its last error line."""
+
+    exit_code: int
+    document: Any
+    error: str
+
+
+class Cast:
+    """Starts servers and runs commands of one demo.
+
+    Args:
+        folder: The program folder; also everybody's working directory.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._servers: list[Server] = []
+        self._environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+    def start(self, name: str, *command: str, ready: bool = True) -> Server:
+        """Start a server; with `ready` its first line of stdout says that it accepts connections."""
+        logs = self.folder / "run" / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        log = logs / f"{name}.log"
+        with log.open("ab") as errors:
+            process = subprocess.Popen(
+                self._resolve(command),
+                cwd=self.folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+            )
+        server = Server(name, process)
+        self._servers.append(server)
+        return server.read_ready(log) if ready else server
+
+    def run(self, *command: str, narrate: Callable[[str], None] = lambda _line: None) -> Outcome:
+        """Run a command to its end, telling its stderr line by line."""
+        process = subprocess.Popen(
+            self._resolve(command),
+            cwd=self.folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        lines: list[str] = []
+        assert process.stderr is not None  # noqa: S101  # it was started with pipes
+        assert process.stdout is not None  # noqa: S101
+        errors = process.stderr
+
+        def follow() -> None:
+            for raw in errors:
+                line = raw.decode("utf-8", "replace").strip()
+                if line:
+                    lines.append(line)
+                    narrate(line)
+
+        reader = threading.Thread(target=follow, daemon=True)
+        reader.start()
+        try:
+            output = process.stdout.read()
+            code = process.wait()
+        except BaseException:
+            process.kill()
+            raise
+        reader.join()
+        return Outcome(exit_code=code, document=_parse(output), error=lines[-1] if lines else "")
+
+    def close(self) -> None:
+        """End every server, newest first."""
+        while self._servers:
+            self._servers.pop().stop()
+
+    def _resolve(self, command: tuple[str, ...]) -> list[str]:
+        own = BIN / command[0]
+        return [str(own) if own.is_file() else command[0], *command[1:]]
+
+
+def _parse(output: bytes) -> Any:
+    try:
+        return msgspec.json.decode(output)
+    except msgspec.MsgspecError:
+        return None
