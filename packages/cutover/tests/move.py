@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -118,16 +118,7 @@ class Move:
 
     def station(self) -> GatewayStation:
         """Return what a gateway (or any way back) works with; the log is opened anew."""
-        return GatewayStation(
-            folder=self.folder,
-            program=self.program,
-            log=FileLog(self.log_file, self.clock),
-            log_file=self.log_file,
-            consumer_origin=self.origin,
-            consumer=self.consumer,
-            clock=self.clock,
-            signer=self.signer,
-        )
+        return replace(make_station(self.folder), program=self.program, consumer=self.consumer)
 
     def open_route(self, contract: str, tag: str, address: str) -> None:
         """Open a route."""
@@ -191,6 +182,22 @@ class Move:
     def bodies(self, kind: type[EntryBody]) -> list[EntryBody]:
         """Return the bodies of a kind, oldest first."""
         return [entry.body for entry in self.log.read().entries if isinstance(entry.body, kind)]
+
+
+def make_station(folder: Path) -> GatewayStation:
+    """Return what a process works with that knows nothing but the folder of a `Move`."""
+    log_file, clock = folder / "log" / "entries.jsonl", SystemClock()
+    origin = BareRepository(folder / "consumer.git")
+    return GatewayStation(
+        folder=folder,
+        program=make_program(),
+        log=FileLog(log_file, clock),
+        log_file=log_file,
+        consumer_origin=origin,
+        consumer=FakeConsumer(origin, ""),
+        clock=clock,
+        signer=make_signer("executor"),
+    )
 
 
 def _opening() -> bytes:

@@ -11,6 +11,8 @@ import os
 import secrets
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -75,6 +77,15 @@ async def _serve(station: GatewayStation, bind: str) -> None:
     stopping = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stopping.set)
+    async with running_gateway(station, bind=bind) as here:
+        ready = msgspec.json.encode({"event": "ready", "url": here.url, "pid": here.pid})
+        print(ready.decode(), flush=True)
+        await stopping.wait()
+
+
+@asynccontextmanager
+async def running_gateway(station: GatewayStation, *, bind: str) -> AsyncIterator[GatewayProcess]:
+    """Carry traffic on the running loop until the block ends; then finish what is in flight."""
     keeper = Keeper(station)
     await keeper.refresh()
     host, _, port = bind.rpartition(":")
@@ -82,21 +93,20 @@ async def _serve(station: GatewayStation, bind: str) -> None:
     control = Server(Control(keeper, load_token(station.folder)).handle)
     url = await traffic.listen(host or "127.0.0.1", int(port))
     here = GatewayProcess(url=url, control_url=await control.listen("127.0.0.1", 0), pid=os.getpid())
-    _announce(station.folder, here)
+    _write_place(station.folder / GATEWAY_FILE, here)
     following = asyncio.create_task(keeper.run())
-    await stopping.wait()
-    _logger.info("closing: requests in flight are finished")
-    await traffic.close()
-    following.cancel()
-    await control.close(grace_s=0.5)
-    keeper.close()
-    (station.folder / GATEWAY_FILE).unlink(missing_ok=True)
+    try:
+        yield here
+    finally:
+        _logger.info("closing: requests in flight are finished")
+        await traffic.close()
+        following.cancel()
+        await control.close(grace_s=0.5)
+        keeper.close()
+        (station.folder / GATEWAY_FILE).unlink(missing_ok=True)
 
 
-def _announce(folder: Path, here: GatewayProcess) -> None:
-    path = folder / GATEWAY_FILE
+def _write_place(path: Path, here: GatewayProcess) -> None:
     temporary = path.with_suffix(".tmp")
     temporary.write_bytes(msgspec.json.encode(here))
     temporary.replace(path)
-    ready = msgspec.json.encode({"event": "ready", "url": here.url, "pid": here.pid})
-    print(ready.decode(), flush=True)
