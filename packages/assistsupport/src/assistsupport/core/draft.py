@@ -201,6 +201,9 @@ def _write_spans(writer: _Writer, chosen: Chosen) -> None:
     last = None
     for index in chosen.spans:
         span = article.spans[index]
+        section = article.sections[span.section]
+        if section.level > 1 and (last is None or span.section != last.section):
+            _write_heading(writer, section.heading)
         run_on = (
             last is not None and span.kind is last.kind is SpanKind.SENTENCE and span.section == last.section
         )

@@ -1,10 +1,8 @@
-"""The JSON API, `/api/v1`, and health; documented by `openapi.json` beside this module."""
+"""The JSON API, `/api/v1`, and health; documented by `openapi`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
-from functools import cache
-from importlib import resources
 from typing import Any
 
 import msgspec
@@ -15,9 +13,12 @@ from starlette.routing import Route
 from assistsupport.core.draft import view_source
 from assistsupport.core.policy_question import PolicyOutcome, PolicyStatus
 from assistsupport.web.guard import check_control_token
+from assistsupport.web.openapi import describe_api
 from assistsupport.web.site import Site, site_of
 from assistsupport.web.wire import (
     KnowledgeView,
+    LiveView,
+    ReadyView,
     ReloadView,
     SearchView,
     StatusView,
@@ -38,7 +39,7 @@ HEARTBEAT_S = 10.0
 
 async def live(request: Request) -> Response:
     """GET /health/live: the process answers."""
-    return encode_reply({"status": "ok"})
+    return encode_reply(LiveView(status="ok"))
 
 
 async def ready(request: Request) -> Response:
@@ -46,7 +47,7 @@ async def ready(request: Request) -> Response:
     site = site_of(request)
     documents, snapshot = await site.draft_thread(site.knowledge.describe)
     return encode_reply(
-        {"status": "ready", "knowledge": KnowledgeView(documents=documents, snapshot=snapshot)}
+        ReadyView(status="ready", knowledge=KnowledgeView(documents=documents, snapshot=snapshot))
     )
 
 
@@ -125,13 +126,7 @@ async def search(request: Request) -> Response:
 
 async def get_openapi(request: Request) -> Response:
     """GET /openapi.json: this API's document."""
-    return Response(load_openapi(), media_type="application/json")
-
-
-@cache
-def load_openapi() -> bytes:
-    """Return the OpenAPI document of this API."""
-    return resources.files("assistsupport").joinpath("web", "openapi.json").read_bytes()
+    return encode_reply(describe_api(site_of(request).version))
 
 
 async def wait_for_outcome(outcome: Future[PolicyOutcome], wait_s: float) -> None:

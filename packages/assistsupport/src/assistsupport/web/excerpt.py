@@ -45,8 +45,10 @@ def shorten(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
 
 
 def _shorten_gap(text: str, is_after: bool, is_before: bool) -> str:
-    if len(text) <= 2 * CONTEXT_CHARS and is_after and is_before:
-        return text
-    head = text[:CONTEXT_CHARS].rsplit(None, 1)[0] + " … " if is_after and len(text) > CONTEXT_CHARS else ""
-    tail = " … " + text[-CONTEXT_CHARS:].split(None, 1)[-1] if is_before and len(text) > CONTEXT_CHARS else ""
-    return head + tail if head or tail else text
+    """Keep of a gap what stands in the paragraph of the quotation before it, and of the one after it."""
+    head = text.split("\n\n", 1)[0] if is_after else ""
+    tail = text.rsplit("\n\n", 1)[-1] if is_before else ""
+    if head + tail == text or (is_after and is_before and "\n\n" not in text):
+        return text if len(text) <= 2 * CONTEXT_CHARS else f"{text[:CONTEXT_CHARS]} … {text[-CONTEXT_CHARS:]}"
+    between = "\n…\n" if is_after and is_before else ""
+    return head[:CONTEXT_CHARS] + between + tail[-CONTEXT_CHARS:].lstrip("\n")

@@ -1,6 +1,6 @@
 """What goes over the wire: request bodies read strictly, replies as records."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from contracts.core.pin import Pin
@@ -69,6 +69,32 @@ class KnowledgeView(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: str
 
 
+class LiveView(msgspec.Struct, frozen=True, kw_only=True):
+    """The reply of GET /health/live."""
+
+    status: Literal["ok"]
+
+
+class ReadyView(msgspec.Struct, frozen=True, kw_only=True):
+    """The reply of GET /health/ready."""
+
+    status: Literal["ready"]
+    knowledge: KnowledgeView
+
+
+class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What went wrong: a stable code, and one line for people."""
+
+    code: str
+    message: str
+
+
+class ErrorView(msgspec.Struct, frozen=True, kw_only=True):
+    """The one form that every error of the API has."""
+
+    error: ErrorBody
+
+
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     """The reply of GET /api/v1/status."""
 
@@ -100,7 +126,7 @@ class TicketsView(msgspec.Struct, frozen=True, kw_only=True):
 class ReloadView(msgspec.Struct, frozen=True, kw_only=True):
     """The reply of POST /api/v1/governance/reload."""
 
-    outcome: str
+    outcome: Literal["swapped", "unchanged", "refused"]
     commit: str | None
     reason: str | None
     elapsed_ms: float
@@ -135,7 +161,7 @@ def encode_reply(value: Any, status: int = 200) -> Response:
 
 def encode_error(code: str, message: str, status: int) -> Response:
     """Return the one form that every error of the API has."""
-    return encode_reply({"error": {"code": code, "message": message}}, status)
+    return encode_reply(ErrorView(error=ErrorBody(code=code, message=message)), status)
 
 
 async def parse_draft_body(request: Request) -> DraftBody:
