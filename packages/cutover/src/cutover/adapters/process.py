@@ -87,12 +87,13 @@ class ProcessLauncher:
 
     Args:
         http: What readiness is asked with.
-        environment: What processes inherit; git's own and proxies' variables are left out.
+        environment: What processes inherit, `process_environment()` by default; variables of git and
+            of proxies are left out.
     """
 
     def __init__(self, http: Http, environment: Mapping[str, str] | None = None) -> None:
         self._http = http
-        self._environment = _inherited(os.environ if environment is None else environment)
+        self._environment = _inherited(process_environment() if environment is None else environment)
         self._given: set[int] = set()
 
     def start(
@@ -215,6 +216,12 @@ def _die_with_parent_hook() -> Callable[[], None] | None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
     return hook
+
+
+def process_environment() -> Mapping[str, str]:
+    """Return what started processes inherit: ours, with this interpreter's own programs found first."""
+    own = str(Path(sys.executable).parent)
+    return {**os.environ, "PATH": os.pathsep.join((own, os.environ.get("PATH", os.defpath)))}
 
 
 def _inherited(environment: Mapping[str, str]) -> dict[str, str]:

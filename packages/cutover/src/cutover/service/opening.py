@@ -119,6 +119,15 @@ def countersign(
     return Opening(proposal=None, entry=entry, keys=body.keys)
 
 
+def is_signed_by(proposal: bytes, keyid: str) -> bool:
+    """Say whether a proposal carries a signature under a key id. Pure; the signature is not verified.
+
+    Raises:
+        LogDamaged: When it does not read.
+    """
+    return keyid in _read_proposal(proposal)[1].signatures
+
+
 def verify_keys(keys: Sequence[PublicKey]) -> None:
     """Refuse a set of keys that cannot open a program, in the words of the rule it breaks. Pure.
 

@@ -1,0 +1,94 @@
+"""What only looks at a program folder: check, the log against a kept head, the record."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from cutover.adapters.key_folder import KeyFolder
+from cutover.core.log import Head, verify_prefix
+from cutover.errors import CutoverError, EvidenceUnreadable, KeyUnusable
+from cutover.service.check import Finding, check_commands, check_repositories
+from cutover.wiring.workspace import Workspace, find_program
+
+
+def check_workspace(workspace: Workspace, keys: Path | None) -> tuple[Finding, ...]:
+    """Look at everything a program needs; every look that fails is a finding, the others go on.
+
+    Raises:
+        InvalidProgram: When `cutover.toml` itself is not acceptable: nothing else can be looked at then.
+    """
+    program = workspace.program
+    looks: Mapping[str, Callable[[], Iterable[Finding]]] = {
+        "repositories": lambda: check_repositories(
+            program, workspace.producer_origin, workspace.consumer_origin
+        ),
+        "commands": lambda: check_commands(program, find_program, sys.executable),
+        "material": lambda: _look_at_material(workspace),
+        "log": lambda: _look_at_log(workspace),
+        "keys": lambda: () if keys is None else _look_at_keys(keys),
+    }
+    findings: list[Finding] = [Finding(subject="cutover.toml", ok=True, detail=program.name)]
+    for subject, look in looks.items():
+        try:
+            findings += look()
+        except CutoverError as exc:
+            findings.append(Finding(subject=subject, ok=False, detail=str(exc)))
+    return tuple(findings)
+
+
+def _look_at_material(workspace: Workspace) -> Iterable[Finding]:
+    material = workspace.material
+    counts = {
+        "questions": len(material.questions),
+        "tickets": len(material.tickets),
+        "seed": len(material.seed),
+    }
+    return [Finding(subject=f"traffic.{name}", ok=True, detail=f"{n} lines") for name, n in counts.items()]
+
+
+def _look_at_log(workspace: Workspace) -> Iterable[Finding]:
+    head = workspace.log.read().head
+    return [Finding(subject="log", ok=True, detail=f"{head.size} entries verify")]
+
+
+def _look_at_keys(keys: Path) -> Iterable[Finding]:
+    folder = KeyFolder(keys)
+    stems = folder.stems()
+    if not stems:
+        yield Finding(subject="keys", ok=False, detail=f"{keys} has no key; generate one with 'cutover keys'")
+    for stem in stems:
+        try:
+            keyid = folder.load_signer(stem).public_key.keyid
+            yield Finding(subject=f"key {stem}", ok=True, detail=keyid)
+        except KeyUnusable as exc:
+            yield Finding(subject=f"key {stem}", ok=False, detail=str(exc))
+
+
+def verify_log_file(workspace: Workspace, against: Head | None) -> Head:
+    """Verify every line of the log, and that a kept head is a prefix of it.
+
+    Raises:
+        LogDamaged: At the first entry that does not verify, or where log and kept head part.
+    """
+    log = workspace.log.read()
+    if against is not None:
+        verify_prefix(log, against)
+    return log.head
+
+
+def read_head(path: Path) -> Head:
+    """Read a head that was kept as JSON.
+
+    Raises:
+        EvidenceUnreadable: When it is missing or does not read.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Head)
+    except (OSError, msgspec.MsgspecError) as exc:
+        raise EvidenceUnreadable(
+            f"{path} does not read as a kept head: {exc}; expected the output of 'cutover log head --json'"
+        ) from exc
