@@ -74,7 +74,8 @@ def encode_response(response: Response, *, is_head: bool, keep_alive: bool) -> b
     status = response.status
     head = [b"HTTP/1.1 %d %s\r\n" % (status, REASONS.get(status, b"Unknown"))]
     head += [b"%s: %s\r\n" % header for header in response.headers]
-    head.append(b"content-length: %d\r\n" % len(response.body))
+    if status != 204:  # RFC 9110 section 8.6: no such header there
+        head.append(b"content-length: %d\r\n" % len(response.body))
     head.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
     return b"".join(head) if is_head else b"".join((*head, response.body))
 

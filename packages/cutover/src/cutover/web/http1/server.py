@@ -125,6 +125,11 @@ class Connection(asyncio.Protocol):
 
     # What a handler may do with the connection.
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self._transport is None or self._transport.is_closing()
+
     def write_raw(self, data: bytes) -> None:
         """Write exact bytes."""
         if self._transport is not None and not self._transport.is_closing():
