@@ -116,7 +116,9 @@ class GoodCase:
         self.stored[digest] = data
         return digest
 
-    def collect(self, gate: str, signer: str, evidence: Evidence | None = None, *, exit_code: int = 0) -> None:
+    def collect(
+        self, gate: str, signer: str, evidence: Evidence | None = None, *, exit_code: int = 0
+    ) -> None:
         """Append a collection of the given or the prepared document, if there is one."""
         document = self.documents[gate] if evidence is None else evidence
         if document is None:
@@ -228,19 +230,24 @@ class GoodCase:
         """Collect the shadow questions."""
         self.collect("rehearsal", "executor")
 
-    def drill(self, *, finished_at: datetime | None = None) -> None:
+    def drill(
+        self,
+        *,
+        probe_signers: tuple[str, ...] = ("producer", "consumer"),
+        restored: bool = True,
+        attempt: int = 1,
+    ) -> None:
         """Go to the target and back, seen by both parties, and collect what was seen."""
         for contract, tag in (("service.v2", good.BASELINE_TAG), ("service.v3", good.TARGET_TAG)):
             self._route(contract, tag)
-        self._steps(Operation.DRILL, FORWARD_STEPS)
+        self._steps(Operation.DRILL, FORWARD_STEPS, attempt)
         self.stop(StopCondition.DRILL_RETURN, "planned way back of the drill")
-        self.restore(Operation.DRILL)
-        for party in Party:
-            self.add(
-                Observed(subject=f"probe/{party}", facts={"saw": "v0.3.2,v0.4.0,v0.3.2"}), party
-            )
+        if restored:
+            self.restore(Operation.DRILL, attempt=attempt)
+        for party, signer in zip(Party, probe_signers, strict=False):
+            self.add(Observed(subject=f"probe/{party}", facts={"saw": "v0.3.2,v0.4.0,v0.3.2"}), signer)
         if self.documents["drill"] == good.make_drill(finished_at=good.START):
-            self.documents["drill"] = good.make_drill(finished_at=finished_at or self.now)
+            self.documents["drill"] = good.make_drill(finished_at=self.now)
         self.collect("drill", "executor")
         self.collect("answers", "executor")
 
@@ -319,10 +326,11 @@ class GoodCase:
             phases[name]()
         return self
 
-    def _steps(self, operation: Operation, steps: tuple[str, ...]) -> None:
+    def _steps(self, operation: Operation, steps: tuple[str, ...], attempt: int = 1) -> None:
         for step in steps:
-            self.add(StepIntended(operation=operation, attempt=1, step=step), "executor")
-            self.add(StepDone(operation=operation, attempt=1, step=step, facts={"seen": "yes"}), "executor")
+            facts = {"seen": "yes"}
+            self.add(StepIntended(operation=operation, attempt=attempt, step=step), "executor")
+            self.add(StepDone(operation=operation, attempt=attempt, step=step, facts=facts), "executor")
 
     def _route(self, contract: str, tag: str) -> None:
         self.add(

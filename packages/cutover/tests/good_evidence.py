@@ -371,9 +371,7 @@ def _make_answers() -> seen.Answers:
         baseline=seen.AnswerCounts(
             release_tag=BASELINE_TAG, asked=300, applied=299, fallback={"timeout": 1}, gateway_made=0
         ),
-        target=seen.AnswerCounts(
-            release_tag=TARGET_TAG, asked=200, applied=200, fallback={}, gateway_made=0
-        ),
+        target=seen.AnswerCounts(release_tag=TARGET_TAG, asked=200, applied=200, fallback={}, gateway_made=0),
     )
 
 
