@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,7 @@ class Cast:
             process.kill()
             raise
         reader.join()
-        return Outcome(exit_code=code, document=_parse(output), error=lines[-1] if lines else "")
+        return Outcome(exit_code=code, document=_parse(output), error=_last_words(lines))
 
     def close(self) -> None:
         """End every server, newest first."""
@@ -150,6 +150,13 @@ class Cast:
     def _resolve(self, command: tuple[str, ...]) -> list[str]:
         own = BIN / command[0]
         return [str(own) if own.is_file() else command[0], *command[1:]]
+
+
+def _last_words(lines: Sequence[str]) -> str:
+    """Return the error a command ended with, without its prefix; box drawing of usage errors is no word."""
+    words = [line.strip("│╭╮╰╯─ ") for line in lines]
+    said = [line.removeprefix("error: ") for line in words if line]
+    return said[-1] if said else ""
 
 
 def _parse(output: bytes) -> Any:

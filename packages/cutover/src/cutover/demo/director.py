@@ -27,7 +27,7 @@ from cutover.core.material import parse_material
 from cutover.core.program import Program
 from cutover.core.program_file import parse_program
 from cutover.demo.cast import BIN, Cast, Outcome, Server
-from cutover.demo.example import Example
+from cutover.demo.example import Example, RoleHolder
 from cutover.demo.hand import Hand
 from cutover.demo.scenario import Moment, Scenario, Touch
 from cutover.demo.screen import Screen
@@ -104,14 +104,9 @@ class Director:
         for party, files in others.items():
             given = [argument for file in files for argument in ("--with", str(file))]
             self._step(party, "sign entry 0", "open", "--as", party, *given, keys=party)
-        for holder in self._example.roles:
-            person = self._example.people[holder.holder]
-            public = keys / person.party / f"holder-{person.id}.pub.json"
-            self._command(
-                "bind", holder.role_id, "--as", person.party, "--key", str(public), "--contact", person.email,
-                keys=person.party,
-            )  # fmt: skip
-            self._command("acknowledge", holder.role_id, "--as", person.id, keys=person.party)
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            for job in [pool.submit(self._give_role, holder) for holder in self._example.roles]:
+                job.result()
         self._screen.end("world", "five roles bound and acknowledged", good=True, result="")
 
     def start(self) -> None:
@@ -199,7 +194,7 @@ class Director:
 
     def record(self) -> Path:
         """Render the record and verify what was rendered."""
-        self._step("world", "render the decision record", "record", keys="executor")
+        self._step("world", "render the decision record", "record", keys=None)
         self._step("world", "verify the log and the record", "log", "verify", keys=None)
         self._command("record", "--verify", keys=None)
         return self._folder / "record.md"
@@ -294,12 +289,25 @@ class Director:
     # -- commands ------------------------------------------------------------------------------------
 
     def _keys(self) -> None:
-        for party in Party:
-            self._command("keys", party, "--name", f"{party} release team", keys=party)
-        self._command("keys", "executor", "--name", "executor", keys="executor")
-        for person in self._example.people.values():
-            self._command("keys", "holder", "--name", person.id, "--party", person.party, keys=person.party)
+        wanted: list[tuple[str, tuple[str, ...]]] = [("executor", ("executor", "--name", "executor"))]
+        wanted += [(party, (party, "--name", f"{party} release team")) for party in Party]
+        wanted += [
+            (person.party, ("holder", "--name", person.id, "--party", person.party))
+            for person in self._example.people.values()
+        ]
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            for job in [pool.submit(self._command, "keys", *words, keys=keys) for keys, words in wanted]:
+                job.result()
         self._screen.end("world", "each party makes its own keys", good=True, result="")
+
+    def _give_role(self, given: RoleHolder) -> None:
+        person = self._example.people[given.holder]
+        public = f"keys/{person.party}/holder-{person.id}.pub.json"
+        self._command(
+            "bind", "--role", given.role_id, "--as", person.party, "--key", public, "--contact", person.email,
+            keys=person.party,
+        )  # fmt: skip
+        self._command("acknowledge", "--role", given.role_id, "--as", person.id, keys=person.party)
 
     def _decide(self, scope: str) -> None:
         step = f"decide: {scope}"

@@ -71,9 +71,10 @@ class Hand:
         public = self._world.folder / "keys" / "consumer" / f"holder-{SECOND_OWNER}.pub.json"
         self._run("keys", "holder", "--name", SECOND_OWNER, "--party", "consumer")
         self._run(
-            "bind", ROLLBACK_OWNER, "--as", "consumer", "--key", str(public), "--contact", "second@norrwick.example"
+            "bind", "--role", ROLLBACK_OWNER, "--as", "consumer", "--key", str(public),
+            "--contact", "second@norrwick.example",
         )  # fmt: skip
-        self._run("acknowledge", ROLLBACK_OWNER, "--as", SECOND_OWNER)
+        self._run("acknowledge", "--role", ROLLBACK_OWNER, "--as", SECOND_OWNER)
 
     def holder_stops(self, _scenario: Scenario) -> None:
         """The consumer's rollback owner says stop."""
