@@ -5,7 +5,7 @@ Its steps are: close the target's route (durable, then applied), compare-and-swa
 forward commit to its inverse, make the consumer reload, wait for the first answer of the baseline. Each is
 intended durably before and written after it was seen to hold, and each may be taken again: whoever starts
 after a crash takes the steps that are not done and ends in the same state. Only one takes it at a time
-(`run/restore.lock`, `flock`); who comes second finds nothing left to do.
+(`cutover.service.turn`); who comes second finds nothing left to do.
 
 Times are instants of this machine's clock: `t_observed` from the stop, `t_decided` when the stop was
 known to be durable, `t_routed` when the gateway had swapped its routes, `t_first_baseline_reply` when it
@@ -15,11 +15,8 @@ Source: cutover-program, "Switch".
 
 from __future__ import annotations
 
-import fcntl
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -42,6 +39,7 @@ from cutover.core.route import calculate_routes
 from cutover.core.switch import OperationState, ReturnStep, StopSeen, calculate_operation
 from cutover.errors import CutoverError, ReleaseUnreachable, RepositoryError
 from cutover.ports import Clock, ConsumerControl, GatewayControl, LogStore, Repository
+from cutover.service.turn import take_turn
 
 RELOAD_TRIES = 3
 RELOAD_PAUSE_S = 0.1
@@ -146,7 +144,7 @@ def take_back(way: WayBack, traffic: Traffic, *, reply_timeout_s: float = REPLY_
             and what was seen is appended.
         LogError: When the log cannot be written; routes, refs and consumer stay as they are.
     """
-    with _one_at_a_time(way.folder / "run" / "restore.lock"):
+    with take_turn(way.folder):
         state = calculate_operation(way.log.read().entries)
         if state is None or state.stop is None:
             return None
@@ -312,15 +310,3 @@ def _parse_seen(text: str) -> datetime | None:
 
 def _pause(seconds: float) -> None:
     threading.Event().wait(seconds)
-
-
-@contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock that the kernel lets go of when its holder dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
