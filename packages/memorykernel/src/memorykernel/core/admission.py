@@ -29,7 +29,7 @@ from memorykernel.core.record import (
 from memorykernel.core.request import AddConstraint, AddLink, AddSummary, Ask, Recall
 from memorykernel.core.ulid import parse_ulid
 from memorykernel.core.vocabulary import RecordType, TruthStatus
-from memorykernel.errors import InvalidRequest
+from memorykernel.errors import InvalidRequest, WriteConflict
 
 MAX_VERSION: Final = 2**63 - 1
 """The largest integer that the store can hold."""
@@ -105,13 +105,15 @@ def admit_link(request: AddLink) -> Link:
 
     Raises:
         MistypedField: An id cannot be read.
-        InvalidRequest: Writer or justification is blank, or both ends are the same version.
+        InvalidRequest: Writer or justification is blank.
+        WriteConflict: Both ends are the same version.
     """
     from_id = parse_ulid(request.from_id, field="from")
     to_id = parse_ulid(request.to_id, field="to")
     _check_filled(writer=request.writer, justification=request.justification)
     if from_id == to_id:
-        raise InvalidRequest(
+        # No schema can say that two fields differ; and a cycle of one is a conflict like longer ones.
+        raise WriteConflict(
             "a version cannot be linked to itself; name another version in 'to'", {"field": "to"}
         )
     return Link(

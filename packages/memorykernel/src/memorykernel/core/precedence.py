@@ -31,10 +31,14 @@ def measure_specificity(candidate: Candidate, scope: tuple[str, str, str]) -> in
     content = candidate.content
     if not isinstance(content, ConstraintContent):
         return None
-    own = (content.scope.actor, content.scope.action, content.scope.resource)
-    if any(mine not in (asked, WILDCARD) for mine, asked in zip(own, scope, strict=True)):
-        return None
-    return sum(mine == asked for mine, asked in zip(own, scope, strict=True))
+    own = content.scope
+    specificity = 0
+    for mine, asked in zip((own.actor, own.action, own.resource), scope, strict=True):
+        if mine == asked:
+            specificity += 1
+        elif mine != WILDCARD:
+            return None
+    return specificity
 
 
 def precedence_key(candidate: Candidate, lead: int) -> SortKey:

@@ -113,12 +113,20 @@ def read_request(document: JsonValue, type_: type[Request], *, strict: bool) -> 
         MistypedField: A field is missing, mistyped or a bad enum value, or unknown when strict.
     """
     try:
-        request = msgspec.convert(document, type_)
+        request = msgspec.convert(_unify_numbers(document), type_)
     except msgspec.ValidationError as exc:
         raise _translate(str(exc)) from exc
     if strict and isinstance(document, dict):
         _refuse_unknown_keys(set(document), type_)
     return request
+
+
+def _unify_numbers(document: JsonValue) -> JsonValue:
+    """JSON has one kind of number: a version written as 2.0 is the integer 2, as JSON Schema says too."""
+    version = document.get("version") if isinstance(document, dict) else None
+    if isinstance(document, dict) and isinstance(version, float) and version.is_integer():
+        return {**document, "version": int(version)}
+    return document
 
 
 def _refuse_unknown_keys(keys: set[str], type_: type[msgspec.Struct]) -> None:

@@ -44,9 +44,9 @@ class Remembering:
 
         Raises:
             MistypedField: An id cannot be read.
-            InvalidRequest: A text is blank, or both ends are the same version.
+            InvalidRequest: A text is blank.
             SchemaUnavailable: The database waits for a migration.
-            WriteConflict: An end does not exist, or a cycle of supersessions would close.
+            WriteConflict: An end does not exist, both are the same, or a cycle of supersessions closes.
             WriteFailed: The store could not.
         """
         link = admit_link(request)

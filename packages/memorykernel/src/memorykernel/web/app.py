@@ -7,7 +7,9 @@ unexpected exception is logged with its trace and answered without it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from typing import Final
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
@@ -19,14 +21,31 @@ from memorykernel.errors import MemoryKernelError, UnknownRoute, UnsupportedMeth
 from memorykernel.web.envelope import Envelopes, find_status
 from memorykernel.web.routes import JSON, Endpoints, Handler
 
-_UNEXPECTED = "the server failed unexpectedly; its log has the cause"
+_LOG: Final = structlog.wrap_logger(
+    structlog.WriteLogger(sys.stderr),
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        # The plain trace: a pretty one would print local variables, and with them what users sent.
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(),
+    ],
+)
+_UNEXPECTED: Final = "the server failed unexpectedly; its log has the cause"
 
 
 def build_app(endpoints: Endpoints) -> ASGIApp:
     """Build the application over the endpoints."""
     envelopes = endpoints.envelopes
-    routes = [Route(path, _Resource(by_method, envelopes)) for path, by_method in endpoints.table().items()]
-    return Router(routes, redirect_slashes=False, default=_Nowhere({}, envelopes))
+    resources = {path: _Resource(by_method, envelopes) for path, by_method in endpoints.table().items()}
+    templates = [Route(path, resource) for path, resource in resources.items() if "{" in path]
+    router = Router(templates, redirect_slashes=False, default=_Nowhere({}, envelopes))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        # Most paths are fixed: finding them by name saves trying a pattern after another.
+        await resources.get(scope["path"], router)(scope, receive, send)
+
+    return app
 
 
 class _Resource:
@@ -52,7 +71,7 @@ class _Resource:
         except MemoryKernelError as error:
             return self._fail(error)
         except Exception:  # noqa: BLE001  # the one boundary: logged, and answered without its trace
-            structlog.get_logger().exception("unexpected failure", path=request.url.path)
+            _LOG.exception("unexpected failure", path=request.url.path)
             return self._fail(MemoryKernelError(_UNEXPECTED))
 
     async def _dispatch(self, request: Request) -> Response:

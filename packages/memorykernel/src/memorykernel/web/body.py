@@ -14,6 +14,9 @@ from memorykernel.errors import OversizedBody, UnreadableBody, UnsupportedConten
 MAX_BODY_BYTES: Final = 2 * 1024 * 1024
 """The largest body that is read (wire contracts, section 1)."""
 
+MAX_DISCARDED_BYTES: Final = 16 * MAX_BODY_BYTES
+"""How much of a body that is refused is read off the connection, so that the refusal arrives."""
+
 _MEDIA_TYPE: Final = "application/json"
 
 
@@ -34,19 +37,29 @@ def require_json(request: Request) -> None:
 async def read_body(request: Request) -> bytes:
     """Read a body of at most `MAX_BODY_BYTES`, whether its length is announced or not.
 
+    Of a longer body nothing is kept, but up to `MAX_DISCARDED_BYTES` are taken off the connection: who is
+    still sending would else see a reset instead of the refusal. Who waits for `100 Continue` is refused
+    at once.
+
     Raises:
-        OversizedBody: It is longer; what is beyond the limit is not kept.
+        OversizedBody: It is longer.
     """
     announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
+    too_large = announced.isdecimal() and int(announced) > MAX_BODY_BYTES
+    if too_large and (int(announced) > MAX_DISCARDED_BYTES or "expect" in request.headers):
         raise _refuse_size()
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
+        if size > MAX_DISCARDED_BYTES:
+            break
         if size > MAX_BODY_BYTES:
-            raise _refuse_size()
-        chunks.append(chunk)
+            chunks.clear()
+        else:
+            chunks.append(chunk)
+    if too_large or size > MAX_BODY_BYTES:
+        raise _refuse_size()
     return b"".join(chunks)
 
 
