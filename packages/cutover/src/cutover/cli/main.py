@@ -52,6 +52,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     switch.complete,
     program.status,
     process.gateway,
+    process.inject,
 )
 app.command("keys")(party.keys)
 app.command("open")(party.open_program)

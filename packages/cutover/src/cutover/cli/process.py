@@ -25,6 +25,17 @@ def gateway(bind: Bind = None, folder: Folder = HERE, keys: Keys = OWN_KEYS) -> 
     serve_gateway(station, bind=bind or workspace.program.traffic.bind)
 
 
+def inject(
+    upstream: Annotated[str, typer.Option("--upstream", help="http://HOST:PORT of what stands behind it.")],
+    bind: Annotated[str, typer.Option("--bind", help="HOST:PORT for traffic.")] = "127.0.0.1:0",
+    control: Annotated[str, typer.Option("--control", help="HOST:PORT for faults.")] = "127.0.0.1:0",
+) -> None:
+    """Stand between two processes and inject named faults, for gates, drills and tests."""
+    from cutover.web.injector.server import serve_injector
+
+    serve_injector(upstream, bind=bind, control=control)
+
+
 def release_run(
     tag: Annotated[str, typer.Option("--tag", help="Baseline's or target's release tag.")],
     via: Annotated[
