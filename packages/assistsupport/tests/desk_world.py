@@ -81,18 +81,23 @@ tags: [usb, files]
 
 # Hand over files
 
-Only encrypted sticks from the desk may hold company files. The kiosk beside the reception scans foreign sticks.
+Only encrypted sticks from the desk may hold company files. The kiosk at the reception scans foreign sticks.
 """,
-    "mail/shared-mailbox.md": "# Open a shared mailbox\n\nA shared mailbox appears in Outlook after an hour. Restart Outlook once.\n",
+    "mail/shared-mailbox.md": "# Open a shared mailbox\n\nA shared mailbox appears in Outlook after an hour.\n",
 }
 TICKETS = (
     Ticket(
         ticket_id="T-1",
         subject="VPN certificate",
-        text="The VPN says that my certificate has expired. Can I use the VPN on a personal laptop until then?",
+        text="The VPN says that my certificate has expired. Can I use the VPN on my personal laptop?",
         sender="Ana Petrov",
     ),
-    Ticket(ticket_id="T-2", subject="Printer", text="The FollowMe printer does not print my job.", sender="Bo Lind"),
+    Ticket(
+        ticket_id="T-2",
+        subject="Printer",
+        text="FollowMe printer does not print my job.",
+        sender="Bo Lind",
+    ),
     Ticket(ticket_id="T-3", subject="Lunch", text="When does the canteen serve waffles?", sender="Cy Adler"),
     Ticket(
         ticket_id="T-4",

@@ -14,8 +14,10 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from assistsupport.core.disposition import Disposition
 from assistsupport.core.draft_record import DraftRecord
 from assistsupport.core.policy_question import PolicyOutcome
+from assistsupport.core.ticket import Ticket
 from assistsupport.errors import LibraryUnusable
 
 MAX_QUEUED = 4_096
@@ -48,14 +50,15 @@ class SqliteJournal:
 
     Args:
         path: The file; created when it is missing.
+        max_queued: How many records may wait; more are dropped.
 
     Raises:
         LibraryUnusable: It cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, max_queued: int = MAX_QUEUED) -> None:
         self._path = path
-        self._queue: queue.Queue[_Job] = queue.Queue(MAX_QUEUED)
+        self._queue: queue.Queue[_Job] = queue.Queue(max_queued)
         self._stopping = threading.Event()
         self.dropped = 0
         try:
@@ -86,6 +89,26 @@ class SqliteJournal:
     def record_outcome(self, draft_id: str, outcome: PolicyOutcome) -> None:
         """Queue a late outcome."""
         self._put((_UPDATE, (str(outcome.status), msgspec.json.encode(outcome).decode(), draft_id)))
+
+    def load(self, draft_id: str) -> DraftRecord | None:
+        """Return a written record with its newest outcome; None when there is none."""
+        query = (
+            "SELECT draft_id, created_at, draft_sha256, disposition, knowledge_snapshot, ticket, policy"
+            " FROM draft WHERE draft_id = ?"
+        )
+        with closing(self._connect()) as connection:
+            row = connection.execute(query, (draft_id,)).fetchone()
+        if row is None:
+            return None
+        return DraftRecord(
+            draft_id=row[0],
+            created_at=row[1],
+            draft_sha256=row[2],
+            disposition=Disposition(row[3]),
+            knowledge_snapshot=row[4],
+            ticket=msgspec.json.decode(row[5], type=Ticket),
+            policy=msgspec.json.decode(row[6], type=PolicyOutcome),
+        )
 
     def close(self) -> None:
         """Write what is queued, then stop."""

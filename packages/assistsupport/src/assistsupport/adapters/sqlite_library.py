@@ -45,8 +45,8 @@ CREATE TABLE state (
 _EMPTY_SNAPSHOT = hashlib.sha256(b"").hexdigest()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+def _connect(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -71,13 +71,15 @@ class SqliteLibrary:
 
     Args:
         path: The file; created when it is missing.
+        busy_timeout_s: How long a change waits for another one to end.
 
     Raises:
         LibraryUnusable: It cannot be opened, or is of another format.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self._path = path
+        self._busy_timeout_s = busy_timeout_s
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._memory: OrderedDict[int, IndexedArticle] = OrderedDict()
@@ -108,7 +110,7 @@ class SqliteLibrary:
     @contextmanager
     def edit(self) -> Iterator["_Edit"]:
         """Open a change; rolled back unless it is committed."""
-        with closing(_connect(self._path)) as connection:
+        with closing(_connect(self._path, self._busy_timeout_s)) as connection:
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 yield _Edit(connection, self._decoder)
