@@ -121,7 +121,7 @@ class _Connection(asyncio.Protocol):
     def _begin(self) -> None:
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
-        self._received = self._size = self._status = 0
+        self._received = self._size = self._head_size = self._status = 0
         self._until_eof = False
 
     async def exchange(self, data: bytes, deadline: float) -> Response:
@@ -185,6 +185,9 @@ class _Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers.append((name.lower(), value))
+        self._head_size += len(name) + len(value)
+        if self._head_size > MAX_HEADER_BYTES:
+            self._fail(Failure.GARBAGE, f"more than {MAX_HEADER_BYTES} bytes of headers")
 
     def on_headers_complete(self) -> None:
         self._status = self._parser.get_status_code()

@@ -34,6 +34,7 @@ MAX_WAITING: Final = 16
 """Pipelined requests that wait on one connection before reading pauses."""
 _BACKLOG: Final = 1024
 _SWEEP_S: Final = 1.0
+_VERSIONS: Final = frozenset({"1.0", "1.1"})
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _GARBAGE: Final = Response(
     400, [(b"content-type", b"text/plain; charset=utf-8")], b"not an HTTP/1.1 request\n"
@@ -83,11 +84,11 @@ class Server:
         """Stop accepting, let exchanges end for at most `grace_s`, close everything; idempotent."""
         self.is_closing = True
         self.stop_listening()
-        for connection in list(self.connections):
-            connection.close_when_idle()
-        if self.connections:
+        if grace_s > 0:
+            for connection in list(self.connections):
+                connection.close_when_idle()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.emptied.wait(), grace_s)
+                await asyncio.wait_for(self.emptied.wait(), grace_s if self.connections else 0)
         for connection in list(self.connections):
             connection.reset()
         if self._sweeper is not None:
@@ -99,6 +100,10 @@ class Server:
             await asyncio.sleep(_SWEEP_S)
             for connection in list(self.connections):
                 connection.close_if_late(loop.time())
+
+
+class _NotARequest(Exception):
+    """What comes in cannot be taken."""
 
 
 class Connection(asyncio.Protocol):
@@ -120,7 +125,7 @@ class Connection(asyncio.Protocol):
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
-        self._size = self._received = 0
+        self._size = self._head_size = self._received = 0
         self._in_headers = self._too_large = False
 
     # What a handler may do with the connection.
@@ -194,12 +199,21 @@ class Connection(asyncio.Protocol):
 
     def on_url(self, url: bytes) -> None:
         self._target += url
+        self._count_head(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers.append((name.lower(), value))
+        self._count_head(len(name) + len(value))
+
+    def _count_head(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > MAX_HEADER_BYTES:
+            raise _NotARequest
 
     def on_headers_complete(self) -> None:
         self._in_headers = False
+        if self._parser.get_http_version() not in _VERSIONS:
+            raise _NotARequest  # llhttp reads HTTP/0.9 and a 2.0 preamble too
         if any(name == b"expect" and value.lower() == b"100-continue" for name, value in self._headers):
             self.write_raw(_CONTINUE)
 

@@ -33,46 +33,52 @@ def make_error(request: Request, code: str, message: str) -> Response:
     return Response(500, list(_JSON), msgspec.json.encode(body))
 
 
-def _document(change: Callable[[Document], None]) -> Change:
-    """Make a change of a JSON object a change of a reply."""
+def _document(change: Callable[[Document], bool]) -> Change:
+    """Make a change of a JSON object (which says whether it changed anything) a change of a reply."""
 
     def apply(_request: Request, response: Response) -> Response:
         try:
             body = msgspec.json.decode(response.body, type=Document)
         except msgspec.MsgspecError:
             return response
-        change(body)
+        if not change(body):
+            return response
         return Response(response.status, response.headers, msgspec.json.encode(body))
 
     return apply
 
 
-def _add_field(body: Document) -> None:
+def _add_field(body: Document) -> bool:
     body["surprise"] = True
+    return True
 
 
-def _drop_field(body: Document) -> None:
+def _drop_field(body: Document) -> bool:
     error = body.get("error")
     if isinstance(error, dict):
-        error.pop("message", None)
-    else:
-        body.pop("api_contract_version", None)
+        return error.pop("message", None) is not None
+    return body.pop("api_contract_version", None) is not None
 
 
-def _change_version(body: Document) -> None:
+def _change_version(body: Document) -> bool:
     body["service_contract_version"] = "service.v9"
+    return True
 
 
-def _add_legacy_error(body: Document) -> None:
+def _add_legacy_error(body: Document) -> bool:
     error = body.get("error")
     if isinstance(error, dict):
         body["legacy_error"] = error.get("message", "")
+    return isinstance(error, dict)
 
 
-def _alter_draft(body: Document) -> None:
+def _alter_draft(body: Document) -> bool:
     draft = body.get("draft")
-    if isinstance(draft, dict) and isinstance(text := draft.get("text"), str) and text:
-        draft["text"] = text[:-1] + ("." if text[-1] != "." else "!")
+    text = draft.get("text") if isinstance(draft, dict) else None
+    if not isinstance(text, str) or not text:
+        return False
+    body["draft"]["text"] = text[:-1] + ("." if text[-1] != "." else "!")
+    return True
 
 
 def _replace_body(make: Callable[[bytes], bytes]) -> Change:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import msgspec
 import uvloop
@@ -37,15 +39,22 @@ async def _serve(upstream: str, bind: str, control: str) -> None:
     stopping = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stopping.set)
+    async with running_injector(upstream, bind=bind, control=control) as (url, control_url):
+        ready = {"event": "ready", "url": url, "control_url": control_url, "pid": os.getpid()}
+        print(msgspec.json.encode(ready).decode(), flush=True)
+        await stopping.wait()
+
+
+@asynccontextmanager
+async def running_injector(upstream: str, *, bind: str, control: str) -> AsyncIterator[tuple[str, str]]:
+    """Pass traffic on the running loop until the block ends; yield the URLs of traffic and control."""
     injector = Injector(upstream)
     switch = Server(FaultSwitch(injector).handle)
-    url = await injector.listen(*_split(bind))
-    control_url = await switch.listen(*_split(control))
-    ready = {"event": "ready", "url": url, "control_url": control_url, "pid": os.getpid()}
-    print(msgspec.json.encode(ready).decode(), flush=True)
-    await stopping.wait()
-    await injector.close()
-    await switch.close(grace_s=0.5)
+    try:
+        yield await injector.listen(*_split(bind)), await switch.listen(*_split(control))
+    finally:
+        await injector.close()
+        await switch.close(grace_s=0.5)
 
 
 class FaultSwitch:
