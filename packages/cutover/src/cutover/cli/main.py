@@ -51,6 +51,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     switch.rollback,
     switch.complete,
     program.status,
+    program.record,
     process.gateway,
     process.inject,
 )

@@ -1,4 +1,4 @@
-"""Commands that only read: check, status and the log."""
+"""Commands that only read: check, status, record and the log."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from cutover.cli.step import open_workspace
 if TYPE_CHECKING:
     from cutover.service.status import Status
 
+Verify = Annotated[bool, typer.Option("--verify", help="Compare the files instead of writing them.")]
 Against = Annotated[Path | None, typer.Option("--against", help="A head kept from 'log head --json'.")]
 
 log_app = typer.Typer(help="The decision log.", no_args_is_help=True)
@@ -43,6 +44,28 @@ def status(folder: Folder = HERE, json: Json = False) -> None:
 
     current = calculate_status(open_workspace(folder).read_case())
     show_json(current) if json else _show_status(current)
+
+
+def record(
+    folder: Folder = HERE,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare the files instead of writing them.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Write record.md, .json and .html from the log alone; --verify exits 1 when a file differs."""
+    from cutover.wiring.inspection import verify_record, write_record
+
+    workspace = open_workspace(folder)
+    if not verify:
+        written = write_record(workspace)
+        show_json({"written": written}) if json else show_line(f"written: {', '.join(written)}")
+        return
+    differing = verify_record(workspace)
+    show_json({"differing": differing}) if json else show_line(
+        f"differs from the log: {', '.join(differing)}" if differing else "the record is what the log says"
+    )
+    raise typer.Exit(1 if differing else 0)
 
 
 @log_app.command("verify")

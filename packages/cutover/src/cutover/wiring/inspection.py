@@ -1,4 +1,4 @@
-"""What only looks at a program folder: check, the log against a kept head, the record."""
+"""What only looks at a program folder: check, the log against a kept head, and the rendered record."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cutover.adapters.key_folder import KeyFolder
 from cutover.core.log import Head, verify_prefix
 from cutover.errors import CutoverError, EvidenceUnreadable, KeyUnusable
 from cutover.service.check import Finding, check_commands, check_repositories
+from cutover.service.record import render_record
 from cutover.wiring.workspace import Workspace, find_program
 
 
@@ -66,6 +67,30 @@ def _look_at_keys(keys: Path) -> Iterable[Finding]:
             yield Finding(subject=f"key {stem}", ok=True, detail=keyid)
         except KeyUnusable as exc:
             yield Finding(subject=f"key {stem}", ok=False, detail=str(exc))
+
+
+def write_record(workspace: Workspace) -> tuple[str, ...]:
+    """Render the record from the log into its three files; return their names."""
+    documents = render_record(workspace.read_case())
+    for name, data in documents.items():
+        (workspace.folder / name).write_bytes(data)
+    return tuple(documents)
+
+
+def verify_record(workspace: Workspace) -> tuple[str, ...]:
+    """Return the names of record files that are not, byte for byte, what the log renders to."""
+    return tuple(
+        name
+        for name, data in render_record(workspace.read_case()).items()
+        if _read(workspace.folder / name) != data
+    )
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def verify_log_file(workspace: Workspace, against: Head | None) -> Head:
