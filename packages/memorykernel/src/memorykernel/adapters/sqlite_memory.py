@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import msgspec
@@ -61,11 +61,21 @@ class SqliteMemory:
 
     def add_record(self, new: NewRecord) -> None:
         """See `ports.Memory`."""
+        self.add_records((new,))
+
+    def add_records(self, many: Iterable[NewRecord]) -> None:
+        """Keep records in one transaction, all or none; what filling a store is fast with.
+
+        Raises:
+            WriteConflict: A version exists, or a link's target does not.
+            WriteFailed: The store could not.
+        """
         try:
             with self._file.writing(durable=True) as connection:
-                _insert_record(connection, new)
-                for link in _own_links(new):
-                    _insert_link(connection, link)
+                for new in many:
+                    _insert_record(connection, new)
+                    for link in _own_links(new):
+                        _insert_link(connection, link)
         except sqlite3.Error as exc:
             raise WriteFailed(f"the record was not kept: {exc}; repeat the write") from exc
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from memorykernel.core.admission import admit_ask, admit_recall
 from memorykernel.core.context_package import ContextPackage, encode_package
@@ -15,6 +16,9 @@ from memorykernel.core.terms import unicode_terms
 from memorykernel.errors import ContextPackageNotFound
 from memorykernel.ports import Answers, Clock, Memory
 from memorykernel.service.schema_care import SchemaCare
+
+_MAX_ECHO: Final = 128
+"""How much of an unknown id an error repeats; real ones are shorter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +78,7 @@ class Asking:
         if package is None:
             raise ContextPackageNotFound(
                 "no context package has this id; take the id from an answer of this database",
-                {"context_package_id": context_package_id},
+                {"context_package_id": context_package_id[:_MAX_ECHO]},
             )
         return package
 

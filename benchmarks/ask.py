@@ -1,0 +1,224 @@
+"""What a persisted answer costs: in process and over loopback, small store and large, beside a peer.
+
+The peer is the published implementation's approach in SQLite: load every record for every question, then
+choose in memory. Only its SQL is timed, which flatters it. Answers are persisted without fsync
+(synchronous=NORMAL), as the service does. Each question matches up to ten constraints in eight scopes.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from memorykernel import Kernel, Release, default_release, open_kernel
+from memorykernel.adapters.sqlite_file import SqliteFile
+from memorykernel.adapters.sqlite_memory import SqliteMemory
+from memorykernel.core.admission import Fresh, NewRecord, admit_record
+from memorykernel.core.request import AddConstraint, Ask, read_request
+
+from benchmarks.limit import load_limits
+
+_GOAL_P95: Final = {1_000: "<= 0.5 ms", 100_000: "<= 1 ms"}
+_GOAL_HTTP: Final = "<= 1 ms"
+_PEER_SQL: Final = "SELECT * FROM records"
+_RELEASES: Final = {
+    "ordering.v2": default_release(),
+    "ordering.v1": Release(
+        service_contract="service.v2",
+        ruleset="ordering.v1",
+        recall_ruleset="recall-ordering.v1",
+        schema_version=3,
+    ),
+}
+
+
+def run(data_dir: Path | None, quick: bool) -> list[dict[str, object]]:
+    """Measure asks at 1,000 and 100,000 records (10,000 when quick).
+
+    Args:
+        data_dir: Not used; the records are made here.
+        quick: Fewer records and questions.
+    """
+    rows: list[dict[str, object]] = []
+    with tempfile.TemporaryDirectory(prefix="ask-") as folder:
+        for size in (1_000, 10_000 if quick else 100_000):
+            path = Path(folder) / f"{size}.db"
+            _fill(path, size)
+            peer_ms = _measure_peer(path, 5)
+            rows.append(_row(f"peer: load every record, SQL alone, {size:,} records, p50", peer_ms))
+            for ruleset in _RELEASES:
+                rows += _measure_in_process(path, size, ruleset, peer_ms, 300 if quick else 2_000)
+            if size == 1_000:
+                rows += _measure_http(path, size, 300 if quick else 2_000)
+    return rows
+
+
+def _measure_in_process(
+    path: Path, size: int, ruleset: str, peer_ms: float, rounds: int
+) -> list[dict[str, object]]:
+    kernel = open_kernel(path, _RELEASES[ruleset])
+    times = _time(lambda number: kernel.asking.ask(_question(number, size)), rounds)
+    kernel.file.close()
+    name = f"ask in process, persisted, {ruleset}, {size:,} records"
+    p50, p95 = _percentiles(times)
+    goal = _GOAL_P95.get(size) if ruleset == "ordering.v2" else None
+    return [
+        _row(f"{name}, p50 (ratio: to the peer)", p50, ratio=p50 / peer_ms),
+        _row(f"{name}, p95 (ratio: to the peer)", p95, ratio=p95 / peer_ms, goal=goal),
+    ]
+
+
+def _measure_http(path: Path, size: int, rounds: int) -> list[dict[str, object]]:
+    with _serving(path) as connection:
+        ask = _time(lambda number: _post(connection, "/v1/query/ask", _question_body(number, size)), rounds)
+        health = _time(lambda _: _get(connection, "/v1/health"), rounds)
+    limit = {"loopback_ms": load_limits().loopback_ms}
+    p50, p95 = _percentiles(ask)
+    bare, _ = _percentiles(health)
+    with_health = {"health_ms": bare}
+    return [
+        _row("GET /v1/health over loopback, p50: what HTTP costs", bare, limit=limit),
+        _row(f"ask over loopback, persisted, {size:,} records, p50", p50, limit=with_health, goal=_GOAL_HTTP),
+        _row(f"ask over loopback, persisted, {size:,} records, p95", p95, limit=with_health),
+    ]
+
+
+def _measure_peer(path: Path, rounds: int) -> float:
+    connection = sqlite3.connect(path)
+    try:
+        return _percentiles(_time(lambda _: connection.execute(_PEER_SQL).fetchall(), rounds))[0]
+    finally:
+        connection.close()
+
+
+def _fill(path: Path, size: int) -> None:
+    kernel: Kernel = open_kernel(path, default_release())
+    kernel.schema_care.migrate(dry_run=False)
+    kernel.file.close()
+    file = SqliteFile(path)
+    SqliteMemory(file).add_records(_records(size))
+    file.close()
+
+
+def _records(size: int) -> Iterator[NewRecord]:
+    """A tenth of the records share their scope with nine others; eight of all are wildcards."""
+    for number in range(size):
+        group = number // 10
+        scope = {
+            "actor": f"actor-{group}",
+            "action": f"action-{group % 7}",
+            "resource": f"resource-{group % 11}",
+        }
+        if number < 8:
+            bits = {"actor": number & 1, "action": number & 2, "resource": number & 4}
+            scope = {key: "*" if bits[key] else value for key, value in scope.items()}
+        fresh = Fresh(
+            memory_version_id=f"01V{number:023d}", memory_id=f"01M{number:023d}", now_us=1_770_000_000_000_000
+        )
+        yield admit_record(read_request(_record_body(scope, number), AddConstraint, strict=True), fresh)
+
+
+def _record_body(scope: dict[str, str], number: int) -> dict[str, Any]:
+    return {
+        **scope,
+        "effect": "deny" if number % 3 else "allow",
+        "note": f"policy {number} of the handbook, paragraph {number % 97}",
+        "version": 1,
+        "writer": "policy-team",
+        "justification": "reviewed",
+        "source_uri": f"file:///handbook/{number}.md",
+        "evidence": [],
+        "truth_status": "asserted",
+        "authority": ("authoritative", "derived", "note")[number % 3],
+        "supersedes": [],
+        "contradicts": [],
+    }
+
+
+def _question_body(number: int, size: int) -> dict[str, Any]:
+    group = number * 7919 % (size // 10)
+    return {
+        "text": f"question {number}",
+        "actor": f"actor-{group}",
+        "action": f"action-{group % 7}",
+        "resource": f"resource-{group % 11}",
+        "as_of": None,
+    }
+
+
+def _question(number: int, size: int) -> Ask:
+    return read_request(_question_body(number, size), Ask, strict=True)
+
+
+@contextmanager
+def _serving(path: Path) -> Iterator[http.client.HTTPConnection]:
+    command = [sys.executable, "-c", "from memorykernel.cli import main; main()", "serve"]
+    arguments = ["--db", str(path), "--bind", "127.0.0.1:0"]
+    with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        host, port = json.loads(process.stdout.readline())["url"].removeprefix("http://").split(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=30)
+        try:
+            yield connection
+        finally:
+            connection.close()
+            process.terminate()
+
+
+def _post(connection: http.client.HTTPConnection, path: str, body: dict[str, Any]) -> None:
+    connection.request("POST", path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    _finish(connection)
+
+
+def _get(connection: http.client.HTTPConnection, path: str) -> None:
+    connection.request("GET", path)
+    _finish(connection)
+
+
+def _finish(connection: http.client.HTTPConnection) -> None:
+    response = connection.getresponse()
+    body = response.read()
+    if response.status != 200:
+        raise RuntimeError(f"expected 200, got {response.status}: {body[:200]!r}")
+
+
+def _time(act: Callable[[int], object], rounds: int) -> list[float]:
+    act(0)  # the first one opens the file and warms caches
+    times = []
+    for number in range(rounds):
+        begun = time.perf_counter()
+        act(number)
+        times.append((time.perf_counter() - begun) * 1000)
+    return times
+
+
+def _percentiles(times: list[float]) -> tuple[float, float]:
+    return statistics.median(times), sorted(times)[int(len(times) * 0.95)]
+
+
+def _row(
+    name: str,
+    value_ms: float,
+    *,
+    limit: dict[str, float] | None = None,
+    ratio: float | None = None,
+    goal: str | None = None,
+) -> dict[str, object]:
+    return {
+        "name": name,
+        "value": value_ms,
+        "unit": "ms",
+        "limit": limit or {},
+        "ratio": ratio,
+        "goal": goal,
+    }
