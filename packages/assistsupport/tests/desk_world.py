@@ -83,7 +83,7 @@ tags: [usb, files]
 
 Only encrypted sticks from the desk may hold company files. The kiosk at the reception scans foreign sticks.
 """,
-    "mail/shared-mailbox.md": "# Open a shared mailbox\n\nA shared mailbox appears in Outlook after an hour.\n",
+    "mail/shared-mailbox.md": "# Open a shared mailbox\n\nIt appears in Outlook after an hour.\n",
 }
 TICKETS = (
     Ticket(
