@@ -1,13 +1,15 @@
 """The probes of the envelope gate: for every route at least one success and each error it can reach.
 
-Written for the policy service's contracts `service.v2` and `service.v3`; other producers bring their
-own set with issue-4 configuration. A probe is a request; what must come back is the envelope policy.
+Written for the policy service's contracts `service.v2` and `service.v3`; other producers
+bring a set of their own. A probe is a request; what must come back is the envelope policy.
 Source: wire-contracts section 1.
 """
 
 from __future__ import annotations
 
 import msgspec
+
+from cutover.core.material import Question, SeedWrite
 
 JSON = "application/json"
 MAX_BODY_BYTES = 2 << 20
@@ -126,3 +128,15 @@ PROBES: tuple[Probe, ...] = (
     _plain("wrong-method", "DELETE", "/v1/query/ask"),
 )
 """In order: a later probe may rely on what an earlier one wrote."""
+
+_READ_BACK = {**_CONSTRAINT, "actor": "cutover", "action": "read-back", "resource": "scratch"}
+READ_BACK_WRITE = SeedWrite(name="read-back", path=_ADD, body=msgspec.Raw(msgspec.json.encode(_READ_BACK)))
+"""A record written through one release, to be read through the other."""
+READ_BACK_QUESTION = Question(
+    name="read-back",
+    text="Is what the other release wrote there?",
+    actor="cutover",
+    action="read-back",
+    resource="scratch",
+)
+"""The question whose answer selects that record."""

@@ -1,7 +1,8 @@
 """Real tickets drafted all the time, compared with the draft made with enrichment switched off.
 
 The executor's own eyes on the consumer: used by drill and watch. A thread of its own drafts one ticket
-after the other and keeps what it saw; whoever watches drains it.
+after the other and keeps what it saw; whoever watches drains it. A probe that broke says so when it is
+drained: eyes that are shut have seen nothing wrong.
 Source: cutover-program, "Stop conditions" 2 and gates `answers`, `drill`.
 """
 
@@ -17,9 +18,12 @@ import msgspec
 
 from cutover.core.material import Ticket
 from cutover.core.stop import DraftSeen
-from cutover.errors import ReleaseUnreachable
+from cutover.errors import CutoverError
 from cutover.ports import ConsumerControl, Drafted
+from cutover.service.station import Executor
 
+REFERENCE_TIMEOUT_S = 5.0
+SETTLE_TIMEOUT_S = 5.0
 BREAKING_REASONS = frozenset({"malformed-payload", "version-mismatch", "unknown"})
 """Fallback reasons that say a reply against the contract reached the consumer."""
 
@@ -101,6 +105,7 @@ class DraftProbe:
         self._deadline_s = deadline_s
         self._interval_s = interval_s
         self._seen: deque[ProbedDraft] = deque()
+        self._broken: Exception | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="draft-probe", daemon=True)
 
@@ -115,18 +120,24 @@ class DraftProbe:
         self._thread.join()
 
     def drain(self) -> list[ProbedDraft]:
-        """Return what was seen since the last call, in order."""
+        """Return what was seen since the last call, in order; one thread drains.
+
+        Raises:
+            Exception: What broke the probe, if anything did.
+        """
+        if self._broken is not None:
+            raise self._broken
         return [self._seen.popleft() for _ in range(len(self._seen))]
 
     def draft_once(self, ticket: Ticket) -> ProbedDraft:
         """Draft one ticket now and wait for its policy field to settle."""
         try:
             draft = self._consumer.draft(as_request(ticket), enrichment=True, timeout_s=2 * self._deadline_s)
-        except ReleaseUnreachable:
+        except CutoverError:
             return self._describe(ticket, None, None)
         try:
-            settled = self._consumer.settle(draft, timeout_s=5.0)
-        except ReleaseUnreachable:
+            settled = self._consumer.settle(draft, timeout_s=SETTLE_TIMEOUT_S)
+        except CutoverError:
             settled = draft
         return self._describe(ticket, draft, settled)
 
@@ -145,12 +156,31 @@ class DraftProbe:
         )
 
     def _run(self) -> None:
-        for ticket in cycle(self._tickets):
-            self._seen.append(self.draft_once(ticket))
-            if self._closing.wait(self._interval_s):
-                return
+        try:
+            for ticket in cycle(self._tickets):
+                self._seen.append(self.draft_once(ticket))
+                if self._closing.wait(self._interval_s):
+                    return
+        except Exception as exc:  # noqa: BLE001  # raised again where somebody looks: see drain
+            self._broken = exc
 
 
 def as_request(ticket: Ticket) -> Mapping[str, str]:
     """Return a ticket as the consumer's API takes it."""
     return {"ticket_id": ticket.ticket_id, "subject": ticket.subject, "text": ticket.text}
+
+
+def open_probe(executor: Executor) -> DraftProbe:
+    """Return a probe of the running consumer with fresh references, not yet started.
+
+    Raises:
+        ReleaseUnreachable: When the consumer does not draft.
+    """
+    tickets, limits = executor.material.tickets, executor.program.thresholds
+    return DraftProbe(
+        executor.consumer,
+        tickets,
+        read_references(executor.consumer, tickets, timeout_s=REFERENCE_TIMEOUT_S),
+        deadline_s=limits.draft_deadline_s,
+        interval_s=executor.program.watch.probe_interval_s,
+    )

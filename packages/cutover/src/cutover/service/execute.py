@@ -8,32 +8,24 @@ Source: cutover-program, "Switch" and "The decision log".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
 from cutover.core.decision import check_authorization
-from cutover.core.entry import Operation, Prepared, Repin, Restored, Scope, StopCondition, Stopped
-from cutover.core.gate.trio import TrioGate
-from cutover.core.key import Party
+from cutover.core.entry import Operation, Prepared, Restored, Scope, StopCondition, Stopped
 from cutover.core.outcome import Outcome
-from cutover.core.switch import (
-    OperationState,
-    Resume,
-    World,
-    calculate_operation,
-    decide_resume,
-    next_attempt,
-)
+from cutover.core.switch import ForwardStep, OperationState, Resume, calculate_operation, decide_resume
 from cutover.errors import CutoverError, Refused
-from cutover.service.collect.suite import run_suites
-from cutover.service.collect.trio import collect_trio
-from cutover.service.draft_probe import calculate_tally
-from cutover.service.drill import open_probe
-from cutover.service.forward import Forward
+from cutover.service.attempt import Attempt, MoveStopped, begin_attempt
+from cutover.service.draft_probe import DraftProbe, ProbedDraft, calculate_tally, open_probe
+from cutover.service.forward import begin, go_forward, see_target
+from cutover.service.live_check import Finding, check_live_suites, check_live_trio
 from cutover.service.station import Executor
-from cutover.service.watch import MoveStopped, Watch
+from cutover.service.turn import be_the_executor
+from cutover.service.watch import Watch
+from cutover.service.world import observe_world, read_world
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +33,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         ended: `stable` on the target, or `returned` to the baseline.
-        resumed: Whether it continued one that a crash had interrupted.
+        resumed: Whether it continued what a crash had interrupted.
         stopped, restored: Why and how fast it came back, when it did.
         counts: What the executor's own drafts saw: drafts, lost, altered, applied, fallback/<reason>.
     """
@@ -59,162 +51,142 @@ def execute(executor: Executor) -> Execution:
 
     Raises:
         Refused: Without an authorized GO, or when there is nothing to do.
+        CutoverError: When it cannot begin, or the way back does not end; the log says how far it got.
     """
+    with be_the_executor(executor.folder):
+        state = calculate_operation(executor.log.read().entries)
+        return _start(executor) if state is None else _resume(executor, state)
+
+
+def _start(executor: Executor) -> Execution:
     case = executor.read_case()
-    state = calculate_operation(case.entries)
-    if state is not None:
-        return _resume(executor, state)
     found = case.newest(Prepared)
     if found is None:
         raise Refused("nothing is prepared; expected the consumer to run 'cutover prepare'")
     verdict = check_authorization(case, Scope.EXECUTION)
     if verdict.outcome is not Outcome.PASSED:
         raise Refused(f"no switch without an authorized decision: {verdict.reason}")
-    attempt = next_attempt(case.entries, Operation.FORWARD)
-    prepared = found[1]
-    run = _Run(
-        executor, prepared.execution, prepared.live_ref, attempt, since=len(case.entries), resumed=False
-    )
-    return run.forward()
+    repin, live_ref = found[1].execution, found[1].live_ref
+    live = executor.consumer_origin.resolve(live_ref)
+    if live != repin.base_commit:
+        raise Refused(
+            f"{live_ref} is at {live}, the switch starts at {repin.base_commit}; run 'cutover prepare' again"
+        )
+    run = _Run(begin_attempt(executor, Operation.FORWARD, repin, live_ref), resumed=False)
+    return run.forward(run.make_ready())
 
 
 def _resume(executor: Executor, state: OperationState) -> Execution:
     facts = observe_world(executor, state.live_ref)
     executor.observe("world", facts)
-    world = World(live_commit=facts["live_ref"], target_answers=facts["target"] == "answers")
     authorized = check_authorization(executor.read_case(), Scope.EXECUTION).outcome is Outcome.PASSED
-    choice = decide_resume(state, world, authorized=authorized)
+    choice = decide_resume(state, read_world(facts), authorized=authorized)
     executor.narrate(f"found an interrupted {state.operation}: {choice.resume}, because {choice.reason}")
-    if choice.resume is Resume.NOTHING:
-        raise Refused(f"nothing to do: {choice.reason}")
-    run = _Run(executor, state.repin, state.live_ref, state.attempt, since=state.since, resumed=True)
-    return (
-        run.forward() if choice.resume is Resume.FINISH else run.back(state.return_operation, choice.reason)
+    run = _Run(_continue(executor, state), resumed=True)
+    match choice.resume:
+        case Resume.NOTHING:
+            raise Refused(f"nothing to do: {choice.reason}")
+        case Resume.RETURN:
+            return run.back(choice.reason)
+        case Resume.FINISH:
+            return run.finish()
+
+
+def _continue(executor: Executor, state: OperationState) -> Attempt:
+    return Attempt(
+        executor=executor,
+        operation=state.operation,
+        number=state.attempt,
+        since=state.since,
+        repin=state.repin,
+        live_ref=state.live_ref,
     )
-
-
-def observe_world(executor: Executor, live_ref: str) -> Mapping[str, str]:
-    """Look at ref, routes, consumer and target; never raises for what is not there."""
-    facts = {"live_ref": executor.consumer_origin.resolve(live_ref) or "absent"}
-    try:
-        facts["consumer"] = executor.consumer.governance_commit()
-    except CutoverError as exc:
-        facts["consumer"] = f"unreachable ({exc})"
-    try:
-        routes = executor.gateway.refresh().routes
-        facts["routes"] = " ".join(f"{contract}={tag}" for contract, tag in sorted(routes.items()))
-    except CutoverError as exc:
-        facts["routes"] = f"gateway unreachable ({exc})"
-    try:
-        release = executor.running_release(executor.program.target.release_tag)
-        executor.http.request("GET", f"{release.url}/v1/health", timeout_s=2.0)
-        facts["target"] = "answers"
-    except CutoverError as exc:
-        facts["target"] = f"unreachable ({exc})"
-    return facts
 
 
 class _Run:
     """One attempt of the execution, from its first step or from where a crash left it."""
 
-    def __init__(
-        self, executor: Executor, repin: Repin, live_ref: str, attempt: int, *, since: int, resumed: bool
-    ) -> None:
-        self._executor = executor
-        self._repin = repin
-        self._live_ref = live_ref
+    def __init__(self, attempt: Attempt, *, resumed: bool) -> None:
         self._attempt = attempt
-        self._since = since
+        self._executor = attempt.executor
         self._resumed = resumed
 
-    def forward(self) -> Execution:
+    def make_ready(self) -> DraftProbe:
+        """See what it needs before anything is written; return a probe of the running consumer."""
+        see_target(self._attempt)
+        return open_probe(self._executor)
+
+    def finish(self) -> Execution:
+        """Go on forward; come back when what it needs is not there any more."""
+        try:
+            probe = self.make_ready()
+        except CutoverError as exc:
+            return self.back(f"it cannot be finished: {exc}")
+        return self.forward(probe)
+
+    def forward(self, probe: DraftProbe) -> Execution:
         """Take all steps under watch; come back when anything stops it."""
-        with open_probe(self._executor) as probe:
-            watch = Watch(self._executor, probe, since=self._since, roles=True)
+        with probe:
+            watch = Watch(self._attempt, probe, roles=True)
             try:
-                watch.during(self._move().run)
-                self._verify(watch)
-                self._stabilize(watch)
-                return self._end("stable", watch, None, None)
+                self._take_steps(watch)
+                return self._end(watch.drafts, None)
             except MoveStopped:
                 pass
             except CutoverError as exc:
-                watch.stop(StopCondition.SUITE_FAILURE, f"the switch could not go forward: {exc}")
-            restored = watch.await_restored(Operation.ABORT, self._attempt)
-            return self._end("returned", watch, watch.find_stop(), restored)
+                self._attempt.fail(f"the switch could not go forward: {exc}")
+            except KeyboardInterrupt:
+                self._attempt.stop(StopCondition.MANUAL, "interrupted at the keyboard")
+            except BaseException as exc:
+                self._attempt.stop(StopCondition.SUITE_FAILURE, f"the executor failed: {exc!r}"[:300])
+                raise  # a defect: the gateway takes it back
+            return self._end(watch.drafts, watch.await_restored())
 
-    def back(self, operation: Operation, reason: str) -> Execution:
-        """Take everything back."""
-        with open_probe(self._executor) as probe:
-            watch = Watch(self._executor, probe, since=self._since, roles=False)
-            if watch.find_stop() is None:
-                watch.stop(StopCondition.MANUAL, reason)
-            restored = watch.await_restored(operation, self._attempt)
-            return self._end("returned", watch, watch.find_stop(), restored)
+    def back(self, reason: str) -> Execution:
+        """Take everything back; needs neither consumer nor gateway to answer."""
+        if self._attempt.find_stop() is None:
+            self._attempt.stop(StopCondition.MANUAL, reason)
+        return self._end((), self._attempt.await_restored())
 
-    def _move(self) -> Forward:
-        return Forward(
-            executor=self._executor,
-            operation=Operation.FORWARD,
-            attempt=self._attempt,
-            repin=self._repin,
-            live_ref=self._live_ref,
-        )
+    def _take_steps(self, watch: Watch) -> None:
+        begin(self._attempt)
+        watch.during(lambda: go_forward(self._attempt))
+        self._verify(watch, ForwardStep.VERIFY_TRIO, lambda: check_live_trio(self._attempt))
+        self._verify(watch, ForwardStep.RUN_SUITES, lambda: check_live_suites(self._attempt))
+        self._attempt.step(ForwardStep.STABILIZE, lambda: self._stabilize(watch))
 
-    def _verify(self, watch: Watch) -> None:
-        """Judge the live trio and run the consumer's and producer's suites against the live target."""
-        for name, act in (("verify-trio", self._check_trio), ("run-suites", self._run_suites)):
-            problem = watch.during(act)
-            if problem is not None:
-                watch.stop(StopCondition.SUITE_FAILURE, f"{name}: {problem}")
-                watch.tick()
+    def _verify(self, watch: Watch, name: ForwardStep, check: Callable[[], Finding]) -> None:
+        """Take a step that only looks; what it finds wrong is a stop, and the step is not done then."""
 
-    def _check_trio(self) -> str | None:
-        commit = self._repin.forward_commit
-        evidence = collect_trio(self._executor, commit)
-        verdict = TrioGate().check(evidence)
-        self._step("verify-trio", {"commit": commit, "verdict": verdict.outcome, "reason": verdict.reason})
-        return None if verdict.outcome is Outcome.PASSED else verdict.reason
+        def act() -> Mapping[str, str]:
+            finding = check()
+            if finding.problem is not None:
+                self._attempt.stop(StopCondition.SUITE_FAILURE, f"{name}: {finding.problem}")
+            return finding.facts
 
-    def _run_suites(self) -> str | None:
-        commit = self._repin.forward_commit
-        results = run_suites(self._executor, Party.CONSUMER, commit, self._executor.gateway_url)
-        failed = [run.name for run in results.runs if run.exit_code != 0 or run.passed == 0]
-        self._step(
-            "run-suites", {run.name: f"{run.passed} passed, {run.failed} failed" for run in results.runs}
-        )
-        return f"{failed[0]} failed against the live target" if failed else None
+        watch.during(lambda: self._attempt.step(name, act))
 
-    def _step(self, name: str, facts: Mapping[str, str]) -> None:
-        self._executor.step(Operation.FORWARD, self._attempt, name, lambda: facts)
-
-    def _stabilize(self, watch: Watch) -> None:
+    def _stabilize(self, watch: Watch) -> Mapping[str, str]:
+        """Look for the whole time, and at least until one draft was begun and seen to its end."""
         seconds = self._executor.program.watch.stabilization_s
         watch.wait(seconds)
+        watch.see_drafts(1)
         tally = calculate_tally(watch.drafts)
-        facts = {"seconds": f"{seconds:g}", "drafts": str(tally.drafts), "applied": str(tally.applied)}
-        self._step("stabilize", facts)
+        return {"seconds": f"{seconds:g}", "drafts": str(tally.drafts), "applied": str(tally.applied)}
 
-    def _end(
-        self,
-        ended: Literal["stable", "returned"],
-        watch: Watch,
-        stopped: Stopped | None,
-        restored: Restored | None,
-    ) -> Execution:
-        tally = calculate_tally(watch.drafts)
-        counts = {
-            "drafts": tally.drafts,
-            "lost": tally.lost,
-            "altered": tally.altered,
-            "applied": tally.applied,
-        }
-        counts |= {f"fallback/{reason}": n for reason, n in tally.fallback.items()}
+    def _end(self, drafts: Sequence[ProbedDraft], restored: Restored | None) -> Execution:
+        tally = calculate_tally(drafts)
         return Execution(
-            ended=ended,
-            attempt=self._attempt,
+            ended="stable" if restored is None else "returned",
+            attempt=self._attempt.number,
             resumed=self._resumed,
-            stopped=stopped,
+            stopped=None if restored is None else self._attempt.find_stop(),
             restored=restored,
-            counts=counts,
+            counts={
+                "drafts": tally.drafts,
+                "lost": tally.lost,
+                "altered": tally.altered,
+                "applied": tally.applied,
+                **{f"fallback/{reason}": count for reason, count in tally.fallback.items()},
+            },
         )

@@ -9,97 +9,122 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from cutover.core.entry import Operation, Repin, RouteOpened
+from cutover.core.entry import RouteOpened
 from cutover.core.route import calculate_routes
+from cutover.core.switch import ForwardStep
 from cutover.errors import ReleaseUnreachable, RepositoryError
-from cutover.service.station import Executor
+from cutover.service.attempt import Attempt
+from cutover.service.station import RunningRelease
 
-FORWARD_STEPS = ("start-target", "open-target", "move-ref", "reload-consumer")
 
+def begin(attempt: Attempt) -> None:
+    """Take the first step, which moves nothing; from here on every stop leads to a way back.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forward:
-    """One attempt of the way forward.
+    Look with `see_target` before: what is wrong then needs no way back.
 
-    Args:
-        operation: DRILL or FORWARD; names the log entries.
-        attempt: Counts from 1 per operation.
-        repin: The pair of commits to move over.
-        live_ref: The ref that the running consumer reads.
+    Raises:
+        MoveStopped: When somebody said stop.
+        CutoverError: As `see_target`; the attempt must be stopped then.
     """
+    attempt.step(ForwardStep.START_TARGET, lambda: see_target(attempt))
 
-    executor: Executor
-    operation: Operation
-    attempt: int
-    repin: Repin
-    live_ref: str
 
-    def start_target(self) -> Mapping[str, str]:
-        """See that the tag is still the one handed off and that the process serves its contract."""
-        handed = self.executor.handed_off()
-        tag = self.executor.producer_origin.read_tag(handed.release_tag)
-        if tag is None or tag.tag_object != handed.tag_object:
-            raise RepositoryError(f"tag {handed.release_tag} was moved since the hand-off; hand off again")
-        release = self.executor.running_release(self.executor.program.target.release_tag)
-        reply = self.executor.http.request("GET", f"{release.url}/v1/openapi")
-        served = hashlib.sha256(reply.body).hexdigest()
-        blob = self.executor.producer_origin.read_blob(
-            handed.commit_sha, self.executor.program.producer.openapi_path
+def go_forward(attempt: Attempt) -> None:
+    """Take the steps that move something, in order, after `begin`.
+
+    Raises:
+        MoveStopped: When somebody said stop.
+        CutoverError: When a step cannot be taken; the attempt must be stopped then.
+    """
+    attempt.step(ForwardStep.OPEN_TARGET, lambda: open_target(attempt))
+    attempt.step(ForwardStep.MOVE_REF, lambda: move_ref(attempt))
+    attempt.step(ForwardStep.RELOAD_CONSUMER, lambda: reload_consumer(attempt))
+
+
+def see_target(attempt: Attempt) -> Mapping[str, str]:
+    """See that the tag is still the one handed off and that the process serves its contract.
+
+    Raises:
+        RepositoryError: When the tag is another one now.
+        ReleaseUnreachable: When the process serves another document, or nothing.
+    """
+    ex = attempt.executor
+    handed, path = ex.handed_off(), ex.program.producer.openapi_path
+    tag = ex.producer_origin.read_tag(handed.release_tag)
+    if tag is None or tag.tag_object != handed.tag_object:
+        raise RepositoryError(f"tag {handed.release_tag} was moved since the hand-off; hand off again")
+    release = ex.running_release(ex.program.target.release_tag)
+    served = hashlib.sha256(ex.http.request("GET", f"{release.url}/v1/openapi").body).hexdigest()
+    blob = ex.producer_origin.read_blob(tag.commit, path)
+    if blob is None or hashlib.sha256(blob).hexdigest() != served:
+        raise ReleaseUnreachable(
+            f"the process at {release.url} does not serve the OpenAPI document of {release.release_tag}; "
+            "restart 'cutover release run' for that tag"
         )
-        if blob is None or hashlib.sha256(blob).hexdigest() != served:
-            raise ReleaseUnreachable(
-                f"the process at {release.url} does not serve the OpenAPI document of {release.release_tag}; "
-                "restart 'cutover release run' for that tag"
-            )
-        return {"pid": str(release.pid), "tree": release.tree_id[:12], "openapi": served[:12]}
+    return {"pid": str(release.pid), "tree": release.tree_id[:12], "openapi": served[:12]}
 
-    def open_target(self) -> Mapping[str, str]:
-        """Open the target's route, durably, and see the gateway apply it."""
-        ex, target = self.executor, self.executor.program.target
-        release = ex.running_release(target.release_tag)
-        route = calculate_routes(ex.log.read().entries).contracts.get(target.service_contract_version)
-        if route is None or route.address != release.address:
-            ex.log.append(
-                RouteOpened(
-                    service_contract=target.service_contract_version,
-                    release_tag=release.release_tag,
-                    address=release.address,
-                    pid=release.pid,
-                    command=release.command,
-                    tree_id=release.tree_id,
-                ),
-                ex.signer,
-            )
-        applied = ex.gateway.refresh().routes.get(target.service_contract_version)
-        if applied != target.release_tag:
-            raise ReleaseUnreachable(
-                f"the gateway did not open the route, expected {target.release_tag}, got {applied}"
-            )
-        return {"route": f"{target.service_contract_version} -> {applied}"}
 
-    def move_ref(self) -> Mapping[str, str]:
-        """Move the live ref from base to forward by compare-and-swap."""
-        origin, repin = self.executor.consumer_origin, self.repin
-        if origin.resolve(self.live_ref) != repin.forward_commit and not origin.compare_and_swap(
-            self.live_ref, repin.forward_commit, repin.base_commit
-        ):
+def open_target(attempt: Attempt) -> Mapping[str, str]:
+    """Open the target's route, durably, and see the gateway apply it.
+
+    Raises:
+        ReleaseUnreachable: When the gateway does not.
+    """
+    ex, contract = attempt.executor, attempt.executor.program.target.service_contract_version
+    release = ex.running_release(ex.program.target.release_tag)
+    with attempt.turn():
+        route = calculate_routes(ex.log.read().entries).contracts.get(contract)
+        if route is None or (route.release_tag, route.address) != (release.release_tag, release.address):
+            ex.log.append(describe_route(contract, release), ex.signer)
+    applied = ex.gateway.refresh().routes.get(contract)
+    if applied != release.release_tag:
+        raise ReleaseUnreachable(
+            f"the gateway leads {contract} to {applied or 'nobody'}, expected {release.release_tag}; "
+            "see its log"
+        )
+    return {"route": f"{contract} -> {applied}"}
+
+
+def describe_route(contract: str, release: RunningRelease) -> RouteOpened:
+    """Return the entry that leads a contract to a running release."""
+    return RouteOpened(
+        service_contract=contract,
+        release_tag=release.release_tag,
+        address=release.address,
+        pid=release.pid,
+        command=release.command,
+        tree_id=release.tree_id,
+    )
+
+
+def move_ref(attempt: Attempt) -> Mapping[str, str]:
+    """Move the live ref from base to forward by compare-and-swap.
+
+    Raises:
+        RepositoryError: When it is on neither.
+    """
+    origin, repin, ref = attempt.executor.consumer_origin, attempt.repin, attempt.live_ref
+    with attempt.turn():
+        moved = origin.resolve(ref) == repin.forward_commit
+        if not moved and not origin.compare_and_swap(ref, repin.forward_commit, repin.base_commit):
             raise RepositoryError(
-                f"{self.live_ref} is at {origin.resolve(self.live_ref)}, expected {repin.base_commit}; "
+                f"{ref} is at {origin.resolve(ref)}, expected {repin.base_commit}; "
                 "somebody moved it: run 'cutover prepare' again"
             )
-        return {"commit": repin.forward_commit}
+    return {"commit": repin.forward_commit}
 
-    def reload_consumer(self) -> Mapping[str, str]:
-        """Make the consumer read its governance and see which commit it runs on."""
-        commit = self.executor.consumer.reload()
-        if commit != self.repin.forward_commit:
-            raise ReleaseUnreachable(f"the consumer runs on {commit}, expected {self.repin.forward_commit}")
-        return {"commit": commit}
 
-    def run(self) -> None:
-        """Take all steps in order."""
-        acts = (self.start_target, self.open_target, self.move_ref, self.reload_consumer)
-        for name, act in zip(FORWARD_STEPS, acts, strict=True):
-            self.executor.step(self.operation, self.attempt, name, act)
+def reload_consumer(attempt: Attempt) -> Mapping[str, str]:
+    """Make the consumer read its governance and see which commit it runs on.
+
+    Raises:
+        Refused: When it does not take the new pin.
+        ReleaseUnreachable: When it does not answer, or stays elsewhere.
+    """
+    commit = attempt.executor.consumer.reload()
+    if commit != attempt.repin.forward_commit:
+        raise ReleaseUnreachable(
+            f"the consumer runs on {commit}, expected {attempt.repin.forward_commit}; see its log"
+        )
+    return {"commit": commit}

@@ -1,4 +1,4 @@
-"""Start what `cutover.toml` declares: placeholders filled in, exports written once per commit."""
+"""Start what `cutover.toml` declares: placeholders filled in, exports made for this one use."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def fill_placeholders(command: Sequence[str], values: Mapping[str, str]) -> tupl
     """
     try:
         return tuple(argument.format_map(dict(values)) for argument in command)
-    except (KeyError, ValueError, IndexError) as exc:
+    except (LookupError, ValueError, AttributeError, TypeError) as exc:
         raise CommandFailed(
-            f"{command[0]} names the placeholder {exc}; expected one of {', '.join(sorted(values))}"
+            f"{command[0]} names a placeholder that has no value here ({exc}); "
+            f"expected one of {', '.join(sorted(values))}"
         ) from exc
 
 
-def export_once(repository: Repository, commit: str, folder: Path) -> Path:
-    """Export a commit into `folder/<commit>` unless it is there; an export cut short is not."""
-    target = folder / commit
-    if not target.is_dir():
-        partial = folder / f"{commit}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        repository.export(commit, partial)
-        partial.rename(target)
-    return target
+def export_tree(repository: Repository, commit: str, folder: Path) -> Path:
+    """Write a commit's tree into `folder`, in place of whatever is there; returns the folder.
+
+    What was exported earlier may have been written to since, so nothing is reused.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    repository.export(commit, folder)
+    return folder

@@ -14,6 +14,7 @@ import msgspec
 from securesystemslib.signer import Signer
 
 from cutover.core.entry import Entry, Observed, Operation, Restored
+from cutover.core.gate.drill import PROBE_SUBJECT
 from cutover.core.key import Party
 from cutover.core.program import Program
 from cutover.errors import ReleaseUnreachable
@@ -83,7 +84,7 @@ def probe(
     saw: list[str] = []
     ended = False
     while not ended:
-        ended = any(_ends_drill(entry) for entry in log.read().entries[since:])
+        ended = any(map(_ends_drill, log.read().entries[since:]))
         tag = look()  # after the log was read: the last look sees what the drill left behind
         if tag is not None and saw[-1:] != [tag]:
             saw.append(tag)
@@ -93,7 +94,7 @@ def probe(
                 f"no drill ended within {timeout_s:g} s; start the probe just before the drill"
             )
         clock.pause(INTERVAL_S)
-    return log.append(Observed(subject=f"probe/{party}", facts=_describe(saw)), signer)
+    return log.append(Observed(subject=f"{PROBE_SUBJECT}{party}", facts=_describe(saw)), signer)
 
 
 def _ends_drill(entry: Entry) -> bool:

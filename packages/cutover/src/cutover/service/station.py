@@ -1,8 +1,7 @@
 """A place to work from: the ports, one signing key, and the habit of writing down what was seen.
 
 A `Station` collects evidence with the key of whoever runs the command. An `Executor` also moves things:
-its key is an executor key (observations and stops, nothing else), it writes intent before an act and
-outcome after, and it never sees a party key.
+its key is an executor key (observations and stops, nothing else), and it never sees a party key.
 Source: cutover-program, "Parties, roles, keys" and "Switch".
 """
 
@@ -16,20 +15,12 @@ import msgspec
 from securesystemslib.signer import Signer
 
 from cutover.core.case import Case
-from cutover.core.entry import (
-    Entry,
-    EvidenceCollected,
-    HandedOff,
-    Observed,
-    Operation,
-    StepDone,
-    StepIntended,
-)
+from cutover.core.entry import Entry, EvidenceCollected, HandedOff, Observed
 from cutover.core.evidence import Evidence
 from cutover.core.log import encode_canonical
 from cutover.core.material import Material
 from cutover.core.program import Program
-from cutover.errors import EvidenceUnreadable, Refused
+from cutover.errors import Refused
 from cutover.ports import (
     Clock,
     ConsumerControl,
@@ -40,6 +31,7 @@ from cutover.ports import (
     LogStore,
     Repository,
 )
+from cutover.service.case_reader import read_case
 
 
 class RunningRelease(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,14 +86,7 @@ class Station:
 
     def read_case(self) -> Case:
         """Return the log as it is now, with all evidence it names, at the current instant."""
-        log = self.log.read()
-        return Case(
-            program=self.program,
-            entries=log.entries,
-            evidence=_Lazy(self.evidence),
-            now=self.clock.now(),
-            head_at=log.head_at,
-        )
+        return read_case(self.program, self.log.read(), self.evidence, self.clock.now())
 
     def handed_off(self) -> HandedOff:
         """Return the newest hand-off.
@@ -159,29 +144,3 @@ class Executor(Station):
     gateway: GatewayControl
     gateway_url: str
     consumer: ConsumerControl
-
-    def step(
-        self, operation: Operation, attempt: int, name: str, act: Callable[[], Mapping[str, str]]
-    ) -> Mapping[str, str]:
-        """Write the intent durably, act (idempotently), write what was seen."""
-        self.log.append(StepIntended(operation=operation, attempt=attempt, step=name), self.signer)
-        facts = dict(act())
-        self.log.append(StepDone(operation=operation, attempt=attempt, step=name, facts=facts), self.signer)
-        self.narrate(f"{operation} {name}: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
-        return facts
-
-
-class _Lazy(dict[str, bytes]):
-    """Evidence by digest, read when a gate asks for it."""
-
-    def __init__(self, store: EvidenceStore) -> None:
-        super().__init__()
-        self._store = store
-
-    def __missing__(self, digest: str) -> bytes:
-        try:
-            data = self._store.load(digest)
-        except EvidenceUnreadable as exc:
-            raise KeyError(digest) from exc
-        self[digest] = data
-        return data

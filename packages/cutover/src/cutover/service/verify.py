@@ -49,10 +49,12 @@ def verify(station: Station, who: str, *, gates: tuple[str, ...] = ()) -> tuple[
     """Collect for all gates of `who`, or for the named ones; return the names in order.
 
     Raises:
-        Refused: When a named gate is not collected by `who`.
+        Refused: When `who` collects nothing, or not a gate that was named.
         CutoverError: When a collection cannot be made; those before it stay.
     """
-    own = COLLECTORS[who]
+    own = COLLECTORS.get(who)
+    if own is None:
+        raise Refused(f"{who} collects nothing; expected one of {', '.join(COLLECTORS)}")
     for gate in gates:
         if gate not in own:
             raise Refused(f"{who} does not collect {gate}; expected one of {', '.join(own)}")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import msgspec
 
 from cutover.core.evidence import Data
-from cutover.core.material import SeedWrite
+from cutover.core.probe_set import READ_BACK_QUESTION, READ_BACK_WRITE
 from cutover.core.program import ReleaseTarget
 from cutover.errors import ReleaseUnreachable
+from cutover.ports import Reply
 from cutover.service.asking import ask, digest_reply
 from cutover.service.collect.scratch import CONTRACT_HEADER, Scratch
 from cutover.service.seed import fill
 from cutover.service.station import Station
+
+ANSWERS_WRITTEN = 5
+R = TypeVar("R", bound=msgspec.Struct)
 
 
 class _Versions(msgspec.Struct):
@@ -25,13 +30,19 @@ class _Schema(msgspec.Struct):
 
 
 def collect_data(station: Station) -> Data:
-    """Let the target migrate and write; ask the baseline the same questions before and after."""
+    """Let the target migrate and write; ask the baseline the same questions before and after.
+
+    Raises:
+        CommandFailed: When a release does not start.
+        ReleaseUnreachable: When one gives no answer where it must.
+    """
     program = station.program
     as_of = station.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
     with Scratch(station, "data") as scratch:
         baseline = scratch.start_seeded(program.baseline)
         ready_before, schema_before = _is_ready(station, baseline.url), _read_schema(station, baseline.url)
         before = _ask_all(station, baseline.url, as_of)
+        _require_answers(before)
         target = scratch.start_release(program.target, scratch.folder / f"{program.baseline.release_tag}.db")
         migrate(station, target.url)
         ready_after, schema_after = _is_ready(station, baseline.url), _read_schema(station, target.url)
@@ -40,8 +51,8 @@ def collect_data(station: Station) -> Data:
         return Data(
             baseline_ready_before=ready_before,
             baseline_ready_after=ready_after,
-            answers_before=before,
-            answers_after=after,
+            answers_before=_digest_all(before),
+            answers_after=_digest_all(after),
             written_through_target=written,
             read_through_baseline=_read_back(station, baseline.url, written),
             schema_before=schema_before,
@@ -68,51 +79,83 @@ def _is_ready(station: Station, url: str) -> bool:
 
 def _read_schema(station: Station, url: str) -> int:
     reply = station.http.request("POST", f"{url}/v1/db/schema-version")
-    try:
-        return msgspec.json.decode(reply.body, type=_Schema).data.current_version
-    except msgspec.MsgspecError as exc:
-        raise ReleaseUnreachable(f"{url} does not tell its schema version ({exc}); read its log") from exc
+    return _read(reply, _Schema, f"the schema version of {url}").data.current_version
 
 
-def _ask_all(station: Station, url: str, as_of: str) -> Mapping[str, str]:
+def _ask_all(station: Station, url: str, as_of: str) -> Mapping[str, Reply]:
     release = station.program.baseline
     return {
-        question.name: digest_reply(ask(station.http, url, release, question, as_of=as_of))
+        question.name: ask(station.http, url, release, question, as_of=as_of)
         for question in station.material.questions
     }
 
 
-class _Read(msgspec.Struct):
-    context_package_id: str
+def _digest_all(replies: Mapping[str, Reply]) -> Mapping[str, str]:
+    return {name: digest_reply(reply) for name, reply in replies.items()}
+
+
+def _require_answers(replies: Mapping[str, Reply]) -> None:
+    """Two equal errors are no agreement."""
+    for name, reply in replies.items():
+        if reply.status != 200:
+            raise ReleaseUnreachable(f"the baseline answers {name} with {reply.status}; expected an answer")
 
 
 class _Package(msgspec.Struct):
-    data: _Read
+    context_package_id: str
+
+
+class _Answered(msgspec.Struct):
+    data: _Package
+
+
+class _Item(msgspec.Struct):
+    memory_version_id: str
+
+
+class _Selection(msgspec.Struct):
+    selected_items: tuple[_Item, ...]
+
+
+class _Selected(msgspec.Struct):
+    data: _Selection
 
 
 def _write(station: Station, url: str, release: ReleaseTarget) -> tuple[str, ...]:
-    """Write records and answers through the target; answers can be read by id through either release."""
+    """Write a record and answers through the target; return their ids, the record's first."""
     headers = {CONTRACT_HEADER: release.service_contract_version}
-    fresh = [_once_more(write) for write in station.material.seed[:1]]
-    fill(station.http, url, fresh, headers=headers)
-    ids = []
-    for question in station.material.questions[:5]:
+    record = fill(station.http, url, (READ_BACK_WRITE,), headers=headers)[READ_BACK_WRITE.name]
+    answers = []
+    for question in station.material.questions[:ANSWERS_WRITTEN]:
         reply = ask(station.http, url, release, question, as_of=None)
-        if reply.status != 200:
-            raise ReleaseUnreachable(f"{url} answered {reply.status} to {question.name}; read its log")
-        ids.append(msgspec.json.decode(reply.body, type=_Package).data.context_package_id)
-    return tuple(dict.fromkeys(ids))
+        answers.append(_read(reply, _Answered, f"{question.name} at {url}").data.context_package_id)
+    return (record, *dict.fromkeys(answers))
 
 
-def _once_more(write: SeedWrite) -> SeedWrite:
-    """The same write as a record of its own: without its id it is a new one."""
-    body = msgspec.json.decode(write.body)
-    body.pop("memory_id", None)
-    return SeedWrite(name=f"{write.name} again", path=write.path, body=msgspec.Raw(msgspec.json.encode(body)))
+def _read_back(station: Station, url: str, written: tuple[str, ...]) -> tuple[str, ...]:
+    """Return which of them the baseline knows: the record by an answer that selects it, answers by id."""
+    record, *answers = written
+    reply = ask(station.http, url, station.program.baseline, READ_BACK_QUESTION, as_of=None)
+    seen = (record,) if record in _list_selected(reply) else ()
+    http = station.http
+    return (*seen, *(i for i in answers if http.request("GET", f"{url}/v1/context/{i}").status == 200))
 
 
-def _read_back(station: Station, url: str, ids: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(i for i in ids if station.http.request("GET", f"{url}/v1/context/{i}").status == 200)
+def _list_selected(reply: Reply) -> tuple[str, ...]:
+    """An error selects nothing; that it reads nothing back is what the gate must see."""
+    if reply.status != 200:
+        return ()
+    selected = _read(reply, _Selected, READ_BACK_QUESTION.name).data.selected_items
+    return tuple(item.memory_version_id for item in selected)
+
+
+def _read(reply: Reply, kind: type[R], what: str) -> R:
+    if reply.status != 200:
+        raise ReleaseUnreachable(f"{what} was answered {reply.status}, expected 200; read its log")
+    try:
+        return msgspec.json.decode(reply.body, type=kind)
+    except msgspec.MsgspecError as exc:
+        raise ReleaseUnreachable(f"{what} was answered with something else ({exc}); read its log") from exc
 
 
 def _post(station: Station, url: str, body: object, release: ReleaseTarget) -> tuple[int, bytes]:

@@ -8,18 +8,18 @@ from typing import Any
 
 import msgspec
 from contracts.core.envelope import POLICIES, EnvelopePolicy, check_reply
-from contracts.core.error_code import ERROR_CODES
-from contracts.core.manifest import parse_manifest
+from contracts.core.manifest import ProducerManifest, parse_manifest
 from contracts.core.openapi import parse_openapi
+from contracts.errors import ContractsError
 
 from cutover.core.evidence import Envelope, LiveFault, ProbeReply, ReleaseProbes
 from cutover.core.gate.handoff import load_payload
 from cutover.core.probe_set import PROBES, Probe
 from cutover.core.program import ReleaseTarget
 from cutover.errors import EvidenceUnreadable, ReleaseUnreachable, RepositoryError
-from cutover.ports import Reply
+from cutover.ports import Reply, Repository
 from cutover.service.collect.contract_change import read_document
-from cutover.service.collect.scratch import CONTRACT_HEADER, Scratch
+from cutover.service.collect.scratch import CONTRACT_HEADER, Injector, Scratch
 from cutover.service.station import Station
 
 LIVE_FAULT = "extra-field"
@@ -27,24 +27,32 @@ MAX_REPLY_BYTES = 4 << 20
 
 
 def collect_envelope(station: Station) -> Envelope:
-    """Probe both releases on scratch databases."""
+    """Probe both releases on scratch databases.
+
+    Raises:
+        RepositoryError: When a tag, a document or a manifest is not where it must be.
+        CommandFailed: When a release does not start.
+        ReleaseUnreachable: When it does not serve its OpenAPI document.
+    """
     program = station.program
+    manifests = (_read_baseline_manifest(station), _read_target_manifest(station))
     with Scratch(station, "envelope") as scratch:
         baseline = scratch.start_seeded(program.baseline)
         target = scratch.start_seeded(program.target)
-        injector = scratch.start_injector(target.url)
         return Envelope(
-            baseline=_probe_release(station, program.baseline, baseline.url),
-            target=_probe_release(station, program.target, target.url),
-            live_fault=_meet_fault(station, injector.url, lambda: injector.inject(LIVE_FAULT)),
+            baseline=_probe_release(station, program.baseline, baseline.url, manifests[0]),
+            target=_probe_release(station, program.target, target.url, manifests[1]),
+            live_fault=_meet_fault(station, scratch.start_injector(target.url)),
         )
 
 
-def _probe_release(station: Station, release: ReleaseTarget, url: str) -> ReleaseProbes:
+def _probe_release(
+    station: Station, release: ReleaseTarget, url: str, manifest: ProducerManifest
+) -> ReleaseProbes:
     document = read_document(station, release.release_tag)
-    replies = tuple(_send(station, release, url, probe) for probe in PROBES)
     served = station.http.request("GET", f"{url}/v1/openapi", headers=_headers(release, None))
-    reached = {reply.code for reply in replies if reply.code is not None}
+    replies = tuple(_send(station, release, url, probe) for probe in PROBES)
+    reached = {reply.code for reply in replies}
     return ReleaseProbes(
         release_tag=release.release_tag,
         service_contract_version=release.service_contract_version,
@@ -52,10 +60,10 @@ def _probe_release(station: Station, release: ReleaseTarget, url: str) -> Releas
         tag_openapi_sha256=hashlib.sha256(document).hexdigest(),
         replies=replies,
         routes=_list_routes(document),
-        manifest_codes=_read_manifest_codes(station),
+        manifest_codes=manifest.error_code_enum,
         openapi_codes=_list_codes(document),
         handoff_codes=load_payload(station.read_case()).error_code_enum,
-        codes_not_reached=tuple(sorted(ERROR_CODES - reached)),
+        codes_not_reached=tuple(sorted(set(manifest.error_code_enum) - reached)),
     )
 
 
@@ -90,14 +98,24 @@ def _judge(policy: EnvelopePolicy, probe: Probe, reply: Reply) -> tuple[str, ...
     return tuple(f"{breach.code}:{breach.field}" for breach in breaches)
 
 
-def _meet_fault(station: Station, url: str, switch_on: Any) -> LiveFault:
-    """Let the target's replies be falsified on the way; a collector that sees nothing is worth nothing."""
-    switch_on()
+def _meet_fault(station: Station, injector: Injector) -> LiveFault:
+    """Let the target's replies be falsified on the way; a collector that sees nothing is worth nothing.
+
+    The same request must pass unharmed before, so that it is the fault that is noticed and nothing else.
+    """
     probe = next(p for p in PROBES if p.name == "ask/ok")
-    seen = _send(station, station.program.target, url, probe)
+    clean = _send(station, station.program.target, injector.url, probe)
+    injector.inject(LIVE_FAULT)
+    seen = _send(station, station.program.target, injector.url, probe)
     return LiveFault(
-        fault=LIVE_FAULT, noticed=bool(seen.breaches), detail=", ".join(seen.breaches) or "nothing"
+        fault=LIVE_FAULT,
+        noticed=not clean.breaches and seen.status == clean.status and bool(seen.breaches),
+        detail=f"without it: {_describe(clean)}; with it: {_describe(seen)}",
     )
+
+
+def _describe(reply: ProbeReply) -> str:
+    return f"{reply.status} {', '.join(reply.breaches) or 'as it should be'}"
 
 
 def _headers(release: ReleaseTarget, content_type: str | None) -> Mapping[str, str]:
@@ -152,9 +170,33 @@ def _find_enums(node: Any) -> list[list[str]]:
     return []
 
 
-def _read_manifest_codes(station: Station) -> tuple[str, ...]:
-    handed, path = station.handed_off(), station.program.producer.manifest_path
-    blob = station.producer_origin.read_blob(handed.manifest_commit, path)
+def _read_target_manifest(station: Station) -> ProducerManifest:
+    handed = station.handed_off()
+    return _read_manifest(
+        station.producer_origin, handed.manifest_commit, station.program.producer.manifest_path
+    )
+
+
+def _read_baseline_manifest(station: Station) -> ProducerManifest:
+    """As the consumer mirrors it: the manifest of a release is not in its own tag's tree."""
+    origin, side, baseline = station.consumer_origin, station.program.consumer, station.program.baseline
+    commit = origin.resolve(side.live_ref)
+    if commit is None:
+        raise RepositoryError(f"{side.live_ref} is not on the consumer's origin; push it")
+    manifest = _read_manifest(origin, commit, side.manifest_path)
+    if manifest.release_tag != baseline.release_tag:
+        raise RepositoryError(
+            f"{side.live_ref} mirrors the manifest of {manifest.release_tag}, "
+            f"expected {baseline.release_tag}; collect before the switch"
+        )
+    return manifest
+
+
+def _read_manifest(origin: Repository, commit: str, path: str) -> ProducerManifest:
+    blob = origin.read_blob(commit, path)
     if blob is None:
-        raise RepositoryError(f"{path} is not in commit {handed.manifest_commit[:12]}; hand off again")
-    return parse_manifest(blob).error_code_enum
+        raise RepositoryError(f"{path} is not in commit {commit[:12]}; push it and hand off again")
+    try:
+        return parse_manifest(blob)
+    except ContractsError as exc:
+        raise EvidenceUnreadable(f"{path} of {commit[:12]} does not parse: {exc}; fix it") from exc

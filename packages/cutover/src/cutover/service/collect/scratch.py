@@ -1,4 +1,4 @@
-"""Processes and databases for one collection, gone when it ends.
+"""Processes and databases for one collection; the processes are gone when it ends, their logs stay.
 
 Probes may write, so they never meet the live database: releases are started from exports of their tags
 on a database of their own that is filled from `traffic.seed` through their HTTP API.
@@ -7,7 +7,6 @@ on a database of their own that is filled from `traffic.seed` through their HTTP
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -15,9 +14,9 @@ from types import TracebackType
 import msgspec
 
 from cutover.core.program import ReleaseTarget
-from cutover.errors import ReleaseUnreachable, RepositoryError
+from cutover.errors import CommandFailed, ReleaseUnreachable, RepositoryError
 from cutover.ports import Process
-from cutover.service.launch import export_once, fill_placeholders
+from cutover.service.launch import export_tree, fill_placeholders
 from cutover.service.seed import fill
 from cutover.service.station import Station
 
@@ -80,16 +79,20 @@ class Scratch:
         self._stack.close()
 
     def start_release(self, target: ReleaseTarget, data: Path) -> Process:
-        """Start a release on `data` from an export of its tag and wait until it lives."""
+        """Start a release on `data` from an export of its tag and wait until it lives.
+
+        Raises:
+            RepositoryError: When the tag is not on origin.
+            CommandFailed: When it does not start.
+        """
         launch = self._station.program.producer.launch
         tag = self._station.producer_origin.read_tag(target.release_tag)
         if tag is None:
             raise RepositoryError(f"{target.release_tag} is not on the producer's origin; push the tag")
-        export = export_once(
-            self._station.producer_origin, tag.commit, self._station.folder / "run" / "exports"
-        )
+        folder = self.folder / "releases" / target.release_tag
+        export = export_tree(self._station.producer_origin, tag.commit, folder)
         return self._start(
-            launch.command, "/v1/health", launch.ready_timeout_s, data=str(data), release=str(export)
+            launch.command, launch.ready_path, launch.ready_timeout_s, data=str(data), release=str(export)
         )
 
     def start_seeded(self, target: ReleaseTarget) -> Process:
@@ -116,11 +119,18 @@ class Scratch:
         return Injector(self._station, process, f"http://127.0.0.1:{port}")
 
     def start_consumer(self, ref: str, producer_url: str) -> Process:
-        """Start the consumer on its own copy of data, governed by `ref` of its origin."""
+        """Start the consumer on its own copy of data, governed by `ref` of its origin.
+
+        Raises:
+            CommandFailed: When its data cannot be copied, or it does not start.
+        """
         side = self._station.program.consumer
         data = self.folder / "consumer"
         source = self._station.folder / side.launch.data
-        shutil.copytree(source, data, ignore=shutil.ignore_patterns("*.lock"))
+        try:
+            shutil.copytree(source, data, ignore=shutil.ignore_patterns("*.lock"))
+        except OSError as exc:
+            raise CommandFailed(f"the consumer's data cannot be copied: {exc}; check {source}") from exc
         return self._start(
             side.launch.command,
             side.launch.ready_path,
@@ -150,7 +160,3 @@ class Scratch:
         )
         self._stack.callback(process.stop)
         return process
-
-    def on_exit(self, act: Callable[[], object]) -> None:
-        """Do something when the collection ends."""
-        self._stack.callback(act)

@@ -14,7 +14,7 @@ from cutover.core.key import Party
 from cutover.core.program import Suite
 from cutover.errors import Refused
 from cutover.service.collect.scratch import Scratch
-from cutover.service.launch import export_once, fill_placeholders
+from cutover.service.launch import export_tree, fill_placeholders
 from cutover.service.station import Station
 
 URL_VARIABLE = "CUTOVER_PRODUCER_URL"
@@ -47,11 +47,15 @@ def declared_commit(station: Station, party: Party) -> str:
 
 
 def run_suites(station: Station, party: Party, commit: str, producer_url: str) -> SuiteResults:
-    """Run every declared command of a party in an export of `commit`, against a live producer."""
+    """Run every declared command of a party in an export of `commit`, against a live producer.
+
+    Raises:
+        CommandFailed: When a command cannot be started at all.
+    """
     producer = party is Party.PRODUCER
     side = station.program.producer if producer else station.program.consumer
     origin = station.producer_origin if producer else station.consumer_origin
-    export = export_once(origin, commit, station.folder / "run" / "exports")
+    export = export_tree(origin, commit, station.folder / "run" / "scratch" / f"{party}-tree")
     env = {URL_VARIABLE: producer_url}
     return SuiteResults(
         party=str(party),
@@ -63,7 +67,7 @@ def run_suites(station: Station, party: Party, commit: str, producer_url: str) -
 
 
 def _run(station: Station, suite: Suite, export: Path, env: Mapping[str, str]) -> SuiteRun:
-    report = station.folder / "run" / "reports" / f"{export.name[:12]}-{suite.name}.json"
+    report = station.folder / "run" / "reports" / f"{export.name}-{suite.name}.json"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
     command = fill_placeholders(suite.command, {"python": station.python, "report": str(report)})
@@ -71,7 +75,7 @@ def _run(station: Station, suite: Suite, export: Path, env: Mapping[str, str]) -
     counted = _read_report(report)
     return SuiteRun(
         name=suite.name,
-        command=suite.command,
+        command=command,
         declared_command=suite.command,
         exit_code=finished.exit_code,
         passed=counted.passed,
