@@ -165,8 +165,8 @@ class _Return:
         closed = self._step(ReturnStep.CLOSE_TARGET, self._close_target)
         # A process that died took its routes with it: whoever carries the traffic now must have them too.
         self.traffic.apply_routes()
-        self._step(ReturnStep.MOVE_REF_BACK, self._move_ref_back)
-        self._step(ReturnStep.RELOAD_CONSUMER_BACK, self._reload_consumer)
+        moved = self._step(ReturnStep.MOVE_REF_BACK, self._move_ref_back)
+        self._step(ReturnStep.RELOAD_CONSUMER_BACK, lambda: self._reload_consumer(moved["commit"]))
         routed = datetime.fromisoformat(closed["routed_at"])
         first = self._step(
             ReturnStep.FIRST_BASELINE_REPLY, lambda: self._await_reply(routed, reply_timeout_s)
@@ -227,9 +227,9 @@ class _Return:
 
     def _move_ref_back(self) -> Mapping[str, str]:
         repin, ref, origin = self.state.repin, self.state.live_ref, self.way.consumer_origin
-        live = origin.resolve(ref)
-        if live == repin.forward_commit and origin.compare_and_swap(ref, repin.inverse_commit, live):
-            return {"commit": repin.inverse_commit, "from": live}
+        # Swapped without looking first: on the usual way that saves a git process.
+        if origin.compare_and_swap(ref, repin.inverse_commit, repin.forward_commit):
+            return {"commit": repin.inverse_commit, "from": repin.forward_commit}
         live = origin.resolve(ref)
         if live in (repin.base_commit, repin.inverse_commit):
             return {"commit": live or "", "from": live or ""}
@@ -245,8 +245,7 @@ class _Return:
         if not any(e.body == seen for e in self.way.log.read().entries[self.state.since :]):
             self._append(seen)
 
-    def _reload_consumer(self) -> Mapping[str, str]:
-        expected = self.way.consumer_origin.resolve(self.state.live_ref)
+    def _reload_consumer(self, expected: str) -> Mapping[str, str]:
         seen = ""
         for tries in range(1, RELOAD_TRIES + 1):
             try:
