@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message
 
 settings.register_profile(
     "memorykernel",
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from memorykernel import Kernel, default_release, open_kernel
 from memorykernel.adapters.sqlite_answers import SqliteAnswers
@@ -280,6 +280,7 @@ def test_the_version_index_follows_every_write(kernel: Kernel, kit: Any) -> None
         assert evidence.version_index == "".join(sorted(name for (name,) in names)).encode()
 
 
+@settings(max_examples=30)
 @given(summaries=st.lists(st.text(alphabet="ab cÉ日_-7", min_size=1).filter(str.strip), max_size=5))
 def test_the_term_index_finds_what_the_words_say(tmp_path: Any, kit: Any, summaries: list[str]) -> None:
     path = tmp_path / hashlib.sha256(repr(summaries).encode()).hexdigest()

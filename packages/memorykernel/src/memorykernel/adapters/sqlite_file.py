@@ -72,10 +72,11 @@ class SqliteFile:
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
+            connection.commit()
         except BaseException:
+            # Also a commit that fails, on a full disk for example, must not leave a transaction open.
             connection.rollback()
             raise
-        connection.commit()
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""

@@ -61,7 +61,6 @@ CREATE TABLE records (
   CHECK ((record_type = 'constraint') = (effect IS NOT NULL))
 ) STRICT;
 CREATE INDEX records_by_scope ON records (actor, action, resource) WHERE record_type = 'constraint';
-CREATE INDEX records_by_identity ON records (memory_id, memory_version_id);
 CREATE TABLE links (
   link_seq INTEGER PRIMARY KEY,
   from_version_id TEXT NOT NULL REFERENCES records (memory_version_id),

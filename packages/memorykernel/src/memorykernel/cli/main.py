@@ -16,6 +16,7 @@ import typer
 from memorykernel.cli import database, memory, query, serving
 from memorykernel.cli.target import Target
 from memorykernel.errors import (
+    ContextLookupFailed,
     ContextPackageNotFound,
     DatabaseMissing,
     InvalidRequest,
@@ -78,7 +79,7 @@ def _choose_exit_code(error: MemoryKernelError) -> int:
             return 1
         case MalformedRequest() | InvalidRequest() | DatabaseMissing():
             return 2
-        case SchemaUnavailable() | MigrationFailed() | WriteFailed() | QueryFailed():
+        case SchemaUnavailable() | MigrationFailed() | WriteFailed() | QueryFailed() | ContextLookupFailed():
             return 3
         case _:
             return 2

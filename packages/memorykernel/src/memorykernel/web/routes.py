@@ -2,7 +2,8 @@
 
 Everything that touches the store, and the parsing of what is sent to it, runs on one worker thread, which
 owns the database connection: the event loop never waits for a lock or a disk, and liveness answers
-while a migration runs. One thread is enough because SQLite has one writer (measured in benchmarks/ask.py).
+while a migration runs. One thread is enough because SQLite has one writer. Its price, measured when it was
+chosen: an ask over loopback at 1,000 records took 0.87 ms through the thread and 0.77 ms on the loop (p50).
 """
 
 from __future__ import annotations
