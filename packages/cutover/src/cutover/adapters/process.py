@@ -107,7 +107,7 @@ class ProcessLauncher:
         log_file.parent.mkdir(parents=True, exist_ok=True)
         with log_file.open("ab") as log:
             popen = _spawn(
-                command, stdout=log, env=self._environment, cwd=None, preexec_fn=_die_with_parent_hook()
+                command, stdout=log, env=self._environment, cwd=None, preexec_fn=die_with_parent_hook()
             )
         process = RunningProcess(popen, tuple(command), f"http://127.0.0.1:{port}")
         try:
@@ -203,8 +203,8 @@ def _spawn(
         raise CommandFailed(f"{command[0]} cannot be started: {exc}; check the command") from exc
 
 
-def _die_with_parent_hook() -> Callable[[], None] | None:
-    """A hook that makes the kernel end the child with its parent; None where that cannot be had.
+def die_with_parent_hook() -> Callable[[], None] | None:
+    """Return a `preexec_fn` that makes the kernel end the child with its parent; None where it cannot be had.
 
     The signal comes when the *thread* that forked ends, so only the main thread may ask for it.
     """

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from cutover.adapters.process import die_with_parent_hook
 from cutover.errors import CommandFailed
 
 READY_TIMEOUT_S = 30.0
@@ -103,6 +104,7 @@ class Cast:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 start_new_session=True,
+                preexec_fn=die_with_parent_hook(),  # a demo that is killed leaves nothing behind
             )
         server = Server(name, process)
         self._servers.append(server)

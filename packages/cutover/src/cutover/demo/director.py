@@ -33,7 +33,7 @@ from cutover.demo.scenario import Moment, Scenario, Touch
 from cutover.demo.screen import Screen
 from cutover.demo.traffic import Snapshot
 from cutover.demo.world import World
-from cutover.errors import CommandFailed
+from cutover.errors import CommandFailed, CutoverError
 from cutover.ports import GatewayStats
 from cutover.service.seed import fill
 from cutover.service.station import RunningRelease
@@ -41,7 +41,7 @@ from cutover.service.station import RunningRelease
 TICK_S = 0.05
 
 
-class StepRefused(Exception):
+class StepRefused(CutoverError):
     """A command of the program said no: that is how some demos end."""
 
     def __init__(self, step: str, outcome: Outcome) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from rich.console import Console
 
@@ -23,6 +26,20 @@ from cutover.errors import CutoverError, Refused
 
 VERIFIED = "verified"
 """A folder prepared by `prepare_folder` carries this file."""
+
+
+@contextmanager
+def _ends_orderly() -> Iterator[None]:
+    """Let SIGTERM end a demo as Ctrl-C does, so that it takes its processes along."""
+
+    def interrupt(_signum: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run_demo(
@@ -49,7 +66,7 @@ def run_demo(
     folder = _make_folder(keep)
     world = World(folder, load_example(example or find_example()), free_port=_free_port())
     started = time.monotonic()
-    with Screen(console or Console(stderr=True)) as screen:
+    with _ends_orderly(), Screen(console or Console(stderr=True)) as screen:
         _introduce(screen, scenario, chosen, folder)
         director = Director(world, screen, chosen)
         try:
@@ -66,7 +83,7 @@ def run_demo(
 def prepare_folder(folder: Path | None, *, console: Console | None = None) -> Path:
     """Play up to and including `verify`, end every process, and leave a folder to start scenarios from."""
     world = World(_make_folder(folder), load_example(find_example()), free_port=_free_port())
-    with Screen(console or Console(stderr=True)) as screen:
+    with _ends_orderly(), Screen(console or Console(stderr=True)) as screen:
         director = Director(world, screen, None)
         try:
             world.build(Twist())
