@@ -74,7 +74,8 @@ class FileLog:
             if not self._path.exists() and self._inode is None:
                 return self._log
             with self._open(os.O_RDONLY, fcntl.LOCK_SH) as fd:
-                self._catch_up(fd)
+                fresh = self._read_fresh(fd)
+            self._take(fresh)  # verified without the lock: a reader holds up no appender
             return self._log
 
     def append(self, body: EntryBody, *signers: Signer) -> Entry:
@@ -112,7 +113,7 @@ class FileLog:
         with self._open(os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX) as fd:
             if self._inode is None and os.fstat(fd).st_size == 0:
                 _sync_folder(self._path.parent)
-            self._catch_up(fd)
+            self._take(self._read_fresh(fd))
             self._repair(fd)
             yield fd
 
@@ -128,8 +129,8 @@ class FileLog:
         finally:
             os.close(fd)
 
-    def _catch_up(self, fd: int) -> None:
-        """Verify the complete lines that are new; each is taken only if it and all before it verify."""
+    def _read_fresh(self, fd: int) -> bytes:
+        """Return the bytes after what was verified; the file must still be the one that was verified."""
         found = os.fstat(fd)
         if self._inode not in (None, found.st_ino):
             raise LogDamaged(self._log.head.size, "the file was replaced while it was in use")
@@ -138,11 +139,14 @@ class FileLog:
         if found.st_size > _MAX_LOG_BYTES:
             raise LogDamaged(self._log.head.size, f"the file is longer than {_MAX_LOG_BYTES} bytes")
         self._inode = found.st_ino
-        *lines, tail = _read_from(fd, self._offset, found.st_size).split(b"\n")
+        return _read_from(fd, self._offset, found.st_size)
+
+    def _take(self, fresh: bytes) -> None:
+        """Verify complete lines that are new; each is taken only if it and all before it verify."""
+        *lines, self._tail = fresh.split(b"\n")
         for line in lines:
             self._log.append(line)
             self._offset += len(line) + 1
-        self._tail = tail
 
     def _repair(self, fd: int) -> None:
         """Deal with what a crash left after the last newline; the caller holds the lock."""
