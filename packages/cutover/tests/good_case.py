@@ -11,7 +11,7 @@ own. Keys and times are fixed, so that the same calls give the same bytes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -54,9 +54,17 @@ from packages.cutover.tests import good_evidence as good
 
 FORWARD_STEPS = ("start-target", "open-target", "move-ref", "reload-consumer")
 WATCH_STEPS = ("verify-trio", "run-suites", "stabilize")
-_PRODUCER_GATES = ("runtime-target", "producer-suite")
-_CONSUMER_GATES = ("trio", "consumer-suite", "fallback")
-_EXECUTOR_GATES = ("contract-change", "envelope", "data")
+COLLECTORS = {
+    "runtime-target": "producer",
+    "producer-suite": "producer",
+    "trio": "consumer",
+    "consumer-suite": "consumer",
+    "fallback": "consumer",
+    "contract-change": "executor",
+    "envelope": "executor",
+    "data": "executor",
+}
+"""Whose key signs what `verify` collects."""
 
 
 @cache
@@ -134,8 +142,8 @@ class GoodCase:
             signer,
         )
 
-    def open(self) -> None:
-        """Open the program and fill every role."""
+    def open(self, *, roles: Sequence[str] = tuple(good.ROLES)) -> None:
+        """Open the program and fill its roles."""
         keys = (
             make_public("producer", KeyKind.PARTY, Party.PRODUCER),
             make_public("consumer", KeyKind.PARTY, Party.CONSUMER),
@@ -143,8 +151,8 @@ class GoodCase:
         )
         digest = self.store(good.PROGRAM_BYTES)
         self.add(Opened(program="service-v3", program_digest=digest, keys=keys), "producer", "consumer")
-        for role, party in good.ROLES.items():
-            self.bind(role, party or Party.CONSUMER)
+        for role in roles:
+            self.bind(role, good.ROLES[role] or Party.CONSUMER)
 
     def bind(self, role: str, party: Party, *, holder: str | None = None, acknowledge: bool = True) -> None:
         """Bind a holder to a role for the whole window, and acknowledge."""
@@ -196,15 +204,10 @@ class GoodCase:
         )
         self.add(Prepared(live_ref="refs/heads/main", drill=drill, execution=execution), "consumer")
 
-    def verify(self) -> None:
+    def verify(self, gates: Sequence[str] = tuple(COLLECTORS)) -> None:
         """Collect what `verify` collects, each by its party."""
-        for signer, gates in (
-            ("producer", _PRODUCER_GATES),
-            ("consumer", _CONSUMER_GATES),
-            ("executor", _EXECUTOR_GATES),
-        ):
-            for gate in gates:
-                self.collect(gate, signer)
+        for gate in gates:
+            self.collect(gate, COLLECTORS[gate])
 
     def decide(self, scope: Scope) -> Entry:
         """Compute and append a decision, whatever its outcome."""
@@ -307,7 +310,7 @@ class GoodCase:
 
     def run(self, *, until: str = "complete") -> GoodCase:
         """Run the phases in order, up to and with the named one; return self."""
-        phases = {
+        phases: Mapping[str, Callable[[], object]] = {
             "open": self.open,
             "hand-off": self.hand_off,
             "prepare": self.prepare,

@@ -6,12 +6,13 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from cutover.core.entry import Scope
-from cutover.core.evidence import Evidence
-from cutover.core.gate.gate import Clause, ClauseGate
+from cutover.core.entry import HandedOff, Scope
+from cutover.core.evidence import Evidence, RuntimeTarget
+from cutover.core.gate.gate import Clause, ClauseGate, CollectedGate
 from cutover.core.gate.judgement import judge
 from cutover.core.gate.runtime_target import RuntimeTargetGate
 from cutover.core.gate.table import EXECUTION_GATES, GATES, REHEARSAL_GATES, AnyGate
+from cutover.core.key import Party
 from cutover.core.outcome import Outcome
 
 from packages.cutover.tests import good_evidence as good
@@ -79,8 +80,18 @@ class TestEveryGate:
         assert len(reason) < 400
 
 
-class _Careless(RuntimeTargetGate):
-    """A gate that looks at the tag's name only."""
+class _OnTheTag(CollectedGate[RuntimeTarget]):
+    name = "runtime-target"
+    kind = RuntimeTarget
+    collector = Party.PRODUCER
+    follows = (HandedOff,)
+
+    def describe(self, evidence: RuntimeTarget) -> str:
+        return evidence.release_tag
+
+
+class _Careless(_OnTheTag):
+    """A gate that looks at nothing."""
 
     rows = (
         Clause(
@@ -91,14 +102,14 @@ class _Careless(RuntimeTargetGate):
     )
 
 
-class _Unguarded(RuntimeTargetGate):
+class _Unguarded(_OnTheTag):
     """A gate with a clause that nobody can see fail."""
 
     rows = (Clause(reason_code="tag-moved", find_breach=lambda _e: None),)
 
 
 @pytest.mark.parametrize("gate", [_Careless(), _Unguarded()], ids=["passes-its-twin", "has-no-twin"])
-def test_a_gate_that_cannot_say_no_is_void(gate: RuntimeTargetGate) -> None:
+def test_a_gate_that_cannot_say_no_is_void(gate: _OnTheTag) -> None:
     verdict = judge(gate, GoodCase().run(until="verify").case()).verdict
     assert (verdict.outcome, verdict.reason_code) == (Outcome.UNKNOWN, "gate-void")
 

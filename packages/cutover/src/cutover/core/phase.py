@@ -33,7 +33,7 @@ from cutover.core.entry import (
     Stopped,
 )
 from cutover.core.gate.gate import CollectedGate
-from cutover.core.gate.table import REHEARSAL_GATES
+from cutover.core.gate.table import EXECUTION_GATES, REHEARSAL_GATES, AnyGate
 from cutover.core.key import Party
 from cutover.core.outcome import DecisionOutcome, Outcome
 from cutover.core.switch import ForwardStep, OperationState, calculate_operation
@@ -175,22 +175,28 @@ def _phase_at_rest(entries: Sequence[Entry]) -> Phase:
         return Phase.OPENED if _newest(entries, Opened) >= 0 else Phase.UNOPENED
     if prepared < handed:
         return Phase.HANDED_OFF
-    collected = _collected_since(entries, handed)
     if _is_authorized(entries, Scope.EXECUTION, since=prepared):
         return Phase.EXECUTION_AUTHORIZED
-    if {"rehearsal", "drill"} <= collected:
+    if any(_is_missing(gate, entries) for gate in REHEARSAL_GATES):
+        return Phase.PREPARED
+    missing = {gate.name for gate in EXECUTION_GATES if _is_missing(gate, entries)}
+    if not missing & {"rehearsal", "drill"}:
         packets = {e.signer.party for e in entries[prepared:] if isinstance(e.body, CheckpointPacket)}
         return Phase.CHECKPOINTED if packets == set(Party) else Phase.DRILLED
-    if "rehearsal" in collected:
-        return Phase.REHEARSED
     if _is_authorized(entries, Scope.REHEARSAL, since=prepared):
-        return Phase.REHEARSAL_AUTHORIZED
-    needed = {gate.name for gate in REHEARSAL_GATES if isinstance(gate, CollectedGate)}
-    return Phase.VERIFIED if needed <= collected else Phase.PREPARED
+        return Phase.REHEARSAL_AUTHORIZED if "rehearsal" in missing else Phase.REHEARSED
+    return Phase.VERIFIED
 
 
-def _collected_since(entries: Sequence[Entry], index: int) -> set[str]:
-    return {e.body.gate for e in entries[index:] if isinstance(e.body, EvidenceCollected)}
+def _is_missing(gate: AnyGate, entries: Sequence[Entry]) -> bool:
+    """Say whether evidence that somebody must collect is not there, or older than what it speaks of."""
+    if not isinstance(gate, CollectedGate):
+        return False
+    since = max(_newest(entries, kind) for kind in gate.follows)
+    return not any(
+        isinstance(entry.body, EvidenceCollected) and entry.body.gate == gate.name
+        for entry in entries[since:]
+    )
 
 
 def _is_authorized(entries: Sequence[Entry], scope: Scope, *, since: int) -> bool:

@@ -20,7 +20,7 @@ from cutover.core.evidence import ContractFinding
 Json = Mapping[str, JsonValue]
 
 MAX_DEPTH: Final = 64
-MAX_VISITS: Final = 200_000
+MAX_VISITS: Final = 50_000
 """Pairs of schemas that one comparison looks at; a document that needs more is not understood."""
 
 BREAKING, ADDITIVE, UNKNOWN = "breaking", "additive", "unknown"
@@ -283,7 +283,10 @@ def calculate_addition(side: Side) -> str:
 
 
 def _reference(node: JsonValue) -> str | None:
-    found = node.get("$ref") if isinstance(node, dict) else None
+    """Return what a node refers to when it does nothing else."""
+    if not isinstance(node, dict) or set(node) - _DESCRIBING != {"$ref"}:
+        return None
+    found = node["$ref"]
     return found if isinstance(found, str) else None
 
 
