@@ -1,4 +1,4 @@
-"""Stages of a small program, each reached by the commands that lead there."""
+"""Stages of a small program, each reached once by the commands that lead there and copied for every test."""
 
 from __future__ import annotations
 
@@ -9,28 +9,55 @@ import pytest
 from packages.cutover.tests.cli.world import World
 
 
-@pytest.fixture
-def world(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> World:
-    """A program that nobody has opened yet."""
-    return World(tmp_path, lambda: tuple(capsys.readouterr()))  # type: ignore[arg-type,return-value]  # a pair
+@pytest.fixture(scope="session")
+def unopened_stage(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Repositories, material and program file."""
+    return World(tmp_path_factory.mktemp("unopened"))
 
 
-@pytest.fixture
-def opened(world: World) -> World:
-    """A program that both parties opened."""
+@pytest.fixture(scope="session")
+def opened_stage(unopened_stage: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Opened by both parties."""
+    world = unopened_stage.copy_to(tmp_path_factory.mktemp("opened"))
     world.open()
     return world
 
 
-@pytest.fixture
-def handed_off(world: World) -> World:
-    """A program with a hand-off."""
-    world.hand_off()
+@pytest.fixture(scope="session")
+def handed_off_stage(opened_stage: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """With a hand-off."""
+    world = opened_stage.copy_to(tmp_path_factory.mktemp("handed-off"))
+    world.did("handoff", keys="producer")
+    return world
+
+
+@pytest.fixture(scope="session")
+def prepared_stage(handed_off_stage: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """With a prepared repin."""
+    world = handed_off_stage.copy_to(tmp_path_factory.mktemp("prepared"))
+    world.did("prepare", keys="consumer")
     return world
 
 
 @pytest.fixture
-def prepared(handed_off: World) -> World:
+def world(unopened_stage: World, tmp_path: Path) -> World:
+    """A program that nobody has opened yet."""
+    return unopened_stage.copy_to(tmp_path)
+
+
+@pytest.fixture
+def opened(opened_stage: World, tmp_path: Path) -> World:
+    """A program that both parties opened."""
+    return opened_stage.copy_to(tmp_path)
+
+
+@pytest.fixture
+def handed_off(handed_off_stage: World, tmp_path: Path) -> World:
+    """A program with a hand-off."""
+    return handed_off_stage.copy_to(tmp_path)
+
+
+@pytest.fixture
+def prepared(prepared_stage: World, tmp_path: Path) -> World:
     """A program with a prepared repin."""
-    handed_off.did("prepare", keys="consumer")
-    return handed_off
+    return prepared_stage.copy_to(tmp_path)

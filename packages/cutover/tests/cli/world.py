@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Callable, Mapping
+import io
+import shutil
+from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,7 +55,7 @@ changelog_path = "CHANGELOG.md"
 metadata_paths = ["contracts/", "docs/", "CHANGELOG.md"]
 
 [producer.launch]
-command = ["{python}", "server.py", "{port}", "{data}", "{release}"]
+command = ["{python}", "{release}/server.py", "{port}", "{data}", "{release}"]
 data = "data/memory.db"
 ready_path = "/v1/health"
 
@@ -147,15 +151,25 @@ class World:
 
     Args:
         folder: Empty.
-        capture: Returns what was written to stdout and stderr since the last call.
     """
 
-    def __init__(self, folder: Path, capture: Callable[[], tuple[str, str]]) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._capture = capture
         self._write_material()
         self.producer, self.commits = self._make_producer()
         self.consumer = self._make_consumer()
+
+    def copy_to(self, folder: Path) -> World:
+        """Copy everything as it is now; the copy's clones push to the copy's origins."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        world = copy.copy(self)
+        world.folder = folder
+        for side in ("producer", "consumer"):
+            config = folder / side / ".git" / "config"
+            config.write_text(config.read_text().replace(str(self.folder), str(folder)))
+        world.producer = GitWorkspace(folder / "producer")
+        world.consumer = GitWorkspace(folder / "consumer")
+        return world
 
     @property
     def consumer_origin(self) -> BareRepository:
@@ -170,11 +184,10 @@ class World:
         """Run a command on this folder, with somebody's keys."""
         own = () if keys is None else ("--keys", str(self.keys(keys)))
         place = () if arguments[0] == "keys" else ("--program", str(self.folder))
-        self._capture()
-        with pytest.raises(SystemExit) as ended:
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
             main([*arguments, *place, *own])
-        out, err = self._capture()
-        return Ran(code=int(ended.value.code or 0), out=out, err=err)
+        return Ran(code=int(ended.value.code or 0), out=out.getvalue(), err=err.getvalue())
 
     def did(self, *arguments: str, keys: str | None = None) -> Ran:
         """Run a command that must succeed."""

@@ -71,12 +71,14 @@ def probe(
 
 def decide(scope: WhichScope, folder: Folder = HERE, keys: Keys = OWN_KEYS, json: Json = False) -> None:
     """Compute a decision: GO 0, NO-GO 1, HOLD 3 (executor)."""
+    from msgspec import to_builtins
+
     from cutover.core.entry import Scope
     from cutover.service import decide as deciding
 
     _, decision = deciding.decide(open_station(folder, keys, WhoName.EXECUTOR), Scope(scope))
     if json:
-        show_json(decision)
+        show_json({**to_builtins(decision), "digest": decision.digest})
     else:
         rows = ((r.gate, r.outcome, r.reason, f"{r.twins_killed}/{r.twins_tried}") for r in decision.gates)
         show_table(("gate", "outcome", "reason", "twins"), rows)
