@@ -16,7 +16,7 @@ from assistsupport.core.disposition import (
 )
 from assistsupport.core.draft import SentenceKind, compose_draft
 from assistsupport.core.markdown import parse_article
-from assistsupport.core.ranking import IndexedArticle, Statistics, calculate_weights, rank
+from assistsupport.core.ranking import IndexedArticle, Statistics, calculate_weights, count_terms, rank
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,8 +27,8 @@ def make_indexed(name: str, title: list[str], body: list[str]) -> IndexedArticle
     text = " ".join(body).capitalize() + "." if body else ""
     article = parse_article(f"kb/{name}.md", f"# {' '.join(title)}\n\n{text}\n".encode())
     terms = tuple(tuple(word.lower().strip(".") for word in span.text.split()) for span in article.spans)
-    return IndexedArticle(
-        article=article,
+    return count_terms(
+        article,
         title_terms=tuple(title),
         section_terms=tuple(tuple(section.heading.split()) for section in article.sections),
         span_terms=terms,
@@ -115,8 +115,8 @@ def test_courtesy_and_numbers_do_not_count_as_informative() -> None:
 def test_every_cited_sentence_resolves_and_stands_in_the_text() -> None:
     file = b"# vpn token\n\nThe vpn token is reset here. Words follow.\n\n1. Open it.\n2. Reset the token.\n"
     article = parse_article("kb/a.md", file)
-    indexed = IndexedArticle(
-        article=article,
+    indexed = count_terms(
+        article,
         title_terms=("vpn", "token"),
         section_terms=((), ("vpn", "token")),
         span_terms=(("vpn", "token", "reset"), ("word",), ("open", "reset", "token")),

@@ -218,7 +218,7 @@ class _Edit:
                 article.article_id.split("/", 1)[0],
                 article.sha256,
                 len(indexed.title_terms),
-                sum(1 for _ in indexed.body_terms()),
+                sum(indexed.body_counts.values()),
                 self._encoder.encode(lean),
                 article.text.encode(),
             ),

@@ -159,7 +159,7 @@ def _match(ranked: tuple[Ranked, ...], informative: dict[str, float]) -> Match |
     if not ranked or ranked[0].score <= 0:
         return None
     best = ranked[0].article
-    known = set(best.title_terms).union(best.body_terms())
+    known = {*best.title_terms, *best.body_counts}
     second = ranked[1].score if len(ranked) > 1 else 0.0
     return Match(
         coverage=calculate_coverage(informative, known),

@@ -11,6 +11,7 @@ Source: Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -33,12 +34,14 @@ class IndexedArticle(msgspec.Struct, frozen=True, kw_only=True, array_like=True)
         title_terms: Terms of the title and the tags.
         section_terms: Terms of each section's heading.
         span_terms: Terms of each span.
+        body_counts: How often each term stands in headings and spans.
     """
 
     article: Article
     title_terms: tuple[str, ...]
     section_terms: tuple[tuple[str, ...], ...]
     span_terms: tuple[tuple[str, ...], ...]
+    body_counts: dict[str, int]
 
     def body_terms(self) -> Iterable[str]:
         """Yield every term of headings and spans."""
@@ -46,6 +49,24 @@ class IndexedArticle(msgspec.Struct, frozen=True, kw_only=True, array_like=True)
             yield from terms
         for terms in self.span_terms:
             yield from terms
+
+
+def count_terms(
+    article: Article,
+    *,
+    title_terms: tuple[str, ...],
+    section_terms: tuple[tuple[str, ...], ...],
+    span_terms: tuple[tuple[str, ...], ...],
+) -> IndexedArticle:
+    """Return an article with its terms, counted once, so that ranking need not. Pure."""
+    body = Counter(chain.from_iterable((*section_terms, *span_terms)))
+    return IndexedArticle(
+        article=article,
+        title_terms=title_terms,
+        section_terms=section_terms,
+        span_terms=span_terms,
+        body_counts=dict(sorted(body.items())),
+    )
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,13 +125,14 @@ def _score(
     indexed: IndexedArticle,
     statistics: Statistics,
 ) -> float:
-    title = Counter(indexed.title_terms)
-    body = Counter(indexed.body_terms())
-    title_norm = _norm(title.total(), statistics.mean_title_terms, TITLE_B)
-    body_norm = _norm(body.total(), statistics.mean_body_terms, BODY_B)
+    title, body = indexed.title_terms, indexed.body_counts
+    title_norm = _norm(len(title), statistics.mean_title_terms, TITLE_B)
+    body_norm = _norm(sum(body.values()), statistics.mean_body_terms, BODY_B)
     score = 0.0
     for term, repeats in counts:
-        frequency = TITLE_WEIGHT * title[term] / title_norm + body[term] / body_norm
+        frequency = body.get(term, 0) / body_norm
+        if term in title:
+            frequency += TITLE_WEIGHT * title.count(term) / title_norm
         score += repeats * weights[term] * frequency / (frequency + K1)
     return round(score * SCORE_STEPS) / SCORE_STEPS
 

@@ -14,7 +14,7 @@ import msgspec
 from assistsupport.core.article import Article, calculate_sha256
 from assistsupport.core.knowledge import AddReport, FoundFile, FoundSource
 from assistsupport.core.markdown import parse_article
-from assistsupport.core.ranking import IndexedArticle, Ranked, Statistics, rank
+from assistsupport.core.ranking import IndexedArticle, Ranked, Statistics, count_terms, rank
 from assistsupport.errors import ArticleRefused, LibraryUnusable
 from assistsupport.ports import (
     ArticleFiles,
@@ -26,7 +26,7 @@ from assistsupport.ports import (
     Stopwatch,
 )
 
-CANDIDATES = 48  # ranked exactly; the engine's own order of the best 48 contains our best few
+CANDIDATES = 32  # ranked exactly; among the best 32 of the engine are our best few
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,8 +218,8 @@ def index_article(article: Article, indexes: SearchIndexes) -> IndexedArticle:
     """Return an article with the terms of its parts."""
     front = article.front_matter
     title = " ".join([front.title, front.product or "", *front.tags])
-    return IndexedArticle(
-        article=article,
+    return count_terms(
+        article,
         title_terms=indexes.analyze(title),
         section_terms=tuple(indexes.analyze(section.heading) for section in article.sections),
         span_terms=tuple(indexes.analyze(span.text) for span in article.spans),
