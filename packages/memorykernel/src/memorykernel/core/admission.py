@@ -66,9 +66,8 @@ def admit_record(request: AddConstraint | AddSummary, fresh: Fresh) -> NewRecord
         MistypedField: An id or time cannot be read.
         InvalidRequest: A required text is blank or a number is out of its range.
     """
-    memory_id = parse_ulid(request.memory_id, field="memory_id") if request.memory_id else fresh.memory_id
-    if request.memory_id == "":
-        parse_ulid("", field="memory_id")
+    named = request.memory_id
+    memory_id = fresh.memory_id if named is None else parse_ulid(named, field="memory_id")
     created_at_us = _instant(request.created_at, "created_at")
     effective_at_us = _instant(request.effective_at, "effective_at")
     supersedes = _version_ids(request.supersedes, "supersedes")
