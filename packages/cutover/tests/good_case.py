@@ -174,15 +174,16 @@ class GoodCase:
 
     def hand_off(self, *, tag_object: str = good.TAG_OBJECT, signer: str = "producer") -> None:
         """Hand the target over."""
-        self.add(
-            HandedOff(
-                handoff_digest=self.store(good.make_payload()),
-                release_tag=good.TARGET_TAG,
-                commit_sha=good.TARGET_COMMIT,
-                tag_object=tag_object,
-                manifest_commit=good.sha("manifest"),
-            ),
-            signer,
+        self.add(self.make_hand_off(tag_object=tag_object), signer)
+
+    def make_hand_off(self, payload: bytes | None = None, *, tag_object: str = good.TAG_OBJECT) -> HandedOff:
+        """Return a hand-off of the target, its payload stored."""
+        return HandedOff(
+            handoff_digest=self.store(good.make_payload() if payload is None else payload),
+            release_tag=good.TARGET_TAG,
+            commit_sha=good.TARGET_COMMIT,
+            tag_object=tag_object,
+            manifest_commit=good.sha("manifest"),
         )
 
     def prepare(self) -> None:

@@ -11,6 +11,7 @@ from cutover.core.case import Case
 from cutover.core.entry import Scope
 from cutover.core.evidence import Evidence
 from cutover.core.gate.gate import CollectedGate
+from cutover.core.gate.handoff import HandoffGate
 from cutover.core.gate.judgement import judge
 from cutover.core.gate.table import EXECUTION_GATES
 from cutover.core.outcome import Outcome
@@ -135,6 +136,25 @@ def test_a_suite_that_declares_another_command_is_unknown(ready: GoodCase) -> No
     run = msgspec.structs.replace(suite.runs[0], declared_command=("echo",), command=("echo",))  # type: ignore[attr-defined]  # of that gate
     ready.collect("producer-suite", "producer", msgspec.structs.replace(suite, runs=(run,)))
     assert judge_named("producer-suite", ready.case()) == (Outcome.UNKNOWN, "evidence-stale")
+
+
+@every_gate
+@pytest.mark.parametrize("damage", ["missing", "altered", "malformed"])
+def test_without_the_hand_offs_payload_nothing_of_it_passes(name: str, damage: str) -> None:
+    log = GoodCase().run(until="open")
+    body = log.make_hand_off(b"{}") if damage == "malformed" else log.make_hand_off()
+    log.add(body, "producer")
+    log.prepare()
+    log.collect(name, KEYS[str(COLLECTED[name].collector)])
+    if damage == "missing":
+        del log.stored[body.handoff_digest]
+    elif damage == "altered":
+        log.stored[body.handoff_digest] += b" "
+    outcome, _ = judge_named(name, log.case())
+    relies = name not in ("answers", "consumer-suite", "data", "drill", "fallback", "producer-suite")
+    assert not relies or outcome is Outcome.UNKNOWN
+    verdict = judge(HandoffGate(), log.case()).verdict
+    assert (verdict.outcome, verdict.reason_code) == (Outcome.UNKNOWN, "evidence-unreadable")
 
 
 class TestDrillEvidenceIsBoundToTheEntries:

@@ -43,19 +43,20 @@ def judge(gate: Gate[E], case: Case) -> Judgement:
         if found is not None and (refusal := _judge_collection(gate, case, *found)) is not None:
             return _conclude(refusal, (found[1].digest,))
     try:
-        gathered = gate.gather(case)
+        return _judge_gathered(gate, case)
     except EvidenceUnreadable as exc:
         return Judgement(verdict=unknown("evidence-unreadable", str(exc)))
+
+
+def _judge_gathered(gate: Gate[E], case: Case) -> Judgement:
+    gathered = gate.gather(case)
     if gathered is None:
         return Judgement(verdict=unknown("no-evidence", f"nobody looked; expected evidence for {gate.name}"))
     evidence, digests = gathered
-    if isinstance(gate, CollectedGate):
-        mismatch = gate.find_mismatch(case, evidence)
-        if mismatch is not None:
-            return _conclude(
-                unknown("evidence-stale", f"it speaks of something else: {mismatch}; collect it again"),
-                digests,
-            )
+    mismatch = gate.find_mismatch(case, evidence) if isinstance(gate, CollectedGate) else None
+    if mismatch is not None:
+        stale = unknown("evidence-stale", f"it speaks of something else: {mismatch}; collect it again")
+        return _conclude(stale, digests)
     return _control(gate, evidence, digests)
 
 
