@@ -33,6 +33,10 @@ class StepClock:
         self._looks += 1
         return self._looks / 1000
 
+    def pause(self, seconds: float) -> None:
+        """Let that much time pass at once."""
+        self._looks += round(seconds * 1000)
+
 
 @pytest.fixture
 def clock() -> Clock:

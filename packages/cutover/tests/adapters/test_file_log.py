@@ -47,6 +47,9 @@ class SetClock:
     def monotonic(self) -> float:
         return 0.0
 
+    def pause(self, seconds: float) -> None:
+        self.instant += timedelta(seconds=seconds)
+
 
 def observed(number: int) -> Observed:
     return Observed(subject="test", facts={"number": str(number)})

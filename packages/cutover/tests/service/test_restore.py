@@ -6,8 +6,8 @@ import os
 import signal
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -25,9 +25,10 @@ from cutover.core.entry import (
 from cutover.core.log import VerifiedLog
 from cutover.core.route import calculate_routes
 from cutover.core.switch import ForwardStep, ReturnStep
-from cutover.errors import LogError, RepositoryError
-from cutover.ports import LogStore
-from cutover.service.restore import RELOAD_TRIES, take_back
+from cutover.errors import LogError, ReleaseUnreachable, RepositoryError
+from cutover.ports import GatewayControl, GatewayStats, LogStore
+from cutover.service.restore import RELOAD_TRIES, restore, take_back
+from cutover.web.gateway.keeper import GatewayStation
 from securesystemslib.signer import Signer
 
 from packages.cutover.tests.move import AUTHOR, LIVE_REF, V2, V3, Move
@@ -293,3 +294,58 @@ def test_without_room_for_the_log_nothing_is_moved(move: Move, operation: Operat
     assert move.live() == move.repin(operation).forward_commit
     take_back(station, traffic)
     assert_on_baseline(move, operation, move.repin(operation).inverse_commit)
+
+
+class StandInGateway:
+    """A control endpoint: dead, or with these counts."""
+
+    def __init__(self, stats: GatewayStats | None) -> None:
+        self._stats = stats
+
+    def stats(self) -> GatewayStats:
+        if self._stats is None:
+            raise ReleaseUnreachable("no gateway runs here")
+        return self._stats
+
+    def refresh(self) -> GatewayStats:
+        return self.stats()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executing(GatewayStation):
+    """An executor, as the way back sees one."""
+
+    gateway: GatewayControl
+
+
+def executing(move: Move, stats: GatewayStats | None) -> Executing:
+    station = move.station()
+    ports = {name.name: getattr(station, name.name) for name in fields(station)}
+    return Executing(gateway=StandInGateway(stats), **ports)
+
+
+def test_an_executor_takes_back_what_a_dead_gateway_does_not(move: Move, operation: Operation) -> None:
+    move.stop()
+    restored = restore(executing(move, None))
+    assert restored is not None
+    assert restored.t_first_baseline_reply is None
+    assert_on_baseline(move, operation, move.repin(operation).inverse_commit)
+
+
+def test_an_executor_measures_by_what_the_gateway_says(move: Move) -> None:
+    later = datetime.now(UTC) + timedelta(hours=1)
+    move.stop()
+    stats = GatewayStats(
+        served={},
+        withheld={"v0.4.0": 1},
+        gateway_made={"route-closed": 2},
+        in_flight={"v0.4.0": 4},
+        first_reply_after={"v0.3.2": later},
+        routes={},
+        log_size=1,
+    )
+    restored = restore(executing(move, stats))
+    assert restored is not None
+    assert restored.requests_at_risk == 4
+    assert restored.t_first_baseline_reply == later
+    assert restored.counts == {"gateway-made/route-closed": 0, "withheld": 0}

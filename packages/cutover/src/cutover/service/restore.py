@@ -15,7 +15,6 @@ Source: cutover-program, "Switch".
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,14 +36,14 @@ from cutover.core.entry import (
 from cutover.core.program import Program
 from cutover.core.route import calculate_routes
 from cutover.core.switch import OperationState, ReturnStep, StopSeen, calculate_operation
-from cutover.errors import CutoverError, ReleaseUnreachable, RepositoryError
+from cutover.errors import CutoverError, RepositoryError
 from cutover.ports import Clock, ConsumerControl, GatewayControl, LogStore, Repository
+from cutover.service.traffic import RemoteTraffic, Traffic
 from cutover.service.turn import take_turn
 
 RELOAD_TRIES = 3
 RELOAD_PAUSE_S = 0.1
 REPLY_TIMEOUT_S = 3.0
-_POLL_S = 0.02
 _NOT_SEEN = "not seen"
 
 
@@ -92,24 +91,8 @@ class WayBack(Protocol):
         ...
 
 
-class Traffic(Protocol):
-    """Whoever carries the traffic, seen from the way back."""
-
-    def apply_routes(self) -> int:
-        """Make routes match the log now; return the requests in flight on the target at that instant."""
-        ...
-
-    def await_baseline_reply(self, since: datetime, timeout_s: float) -> datetime | None:
-        """Return when the baseline's first answer after `since` was passed on; None when none was seen."""
-        ...
-
-    def counts(self) -> Mapping[str, int]:
-        """Return counters that only grow: `enriched`, `withheld`, `gateway-made/<reason>`."""
-        ...
-
-
-class Gateway(Protocol):
-    """A station with a gateway behind its control endpoint."""
+class ExecutorWayBack(WayBack, Protocol):
+    """What an executor brings along."""
 
     @property
     def gateway(self) -> GatewayControl:
@@ -117,13 +100,16 @@ class Gateway(Protocol):
         ...
 
 
-class ExecutorWayBack(WayBack, Gateway, Protocol):
-    """What an executor brings along."""
-
-
 def restore(executor: ExecutorWayBack) -> Restored | None:
     """Take the way back from outside the gateway; for when the gateway does not do it. See `take_back`."""
-    return take_back(executor, _RemoteTraffic(executor))
+    program = executor.program
+    traffic = RemoteTraffic(
+        executor.gateway,
+        executor.clock,
+        baseline_tag=program.baseline.release_tag,
+        target_tag=program.target.release_tag,
+    )
+    return take_back(executor, traffic)
 
 
 def take_back(way: WayBack, traffic: Traffic, *, reply_timeout_s: float = REPLY_TIMEOUT_S) -> Restored | None:
@@ -254,48 +240,13 @@ class _Return:
                 seen = f"{exc.code}: {exc}"
             if seen == expected:
                 return {"commit": seen, "tries": str(tries)}
-            _pause(RELOAD_PAUSE_S)
+            self.way.clock.pause(RELOAD_PAUSE_S)
         self.way.narrate(f"the consumer did not reload ({seen}); it polls {self.state.live_ref} by itself")
         return {"failed": seen, "tries": str(RELOAD_TRIES)}
 
     def _await_reply(self, routed: datetime, timeout_s: float) -> Mapping[str, str]:
         replied = self.traffic.await_baseline_reply(routed, timeout_s)
         return {"replied_at": replied.isoformat() if replied else _NOT_SEEN}
-
-
-class _RemoteTraffic:
-    """Traffic behind the control endpoint, for an executor; a dead gateway carries none."""
-
-    def __init__(self, executor: ExecutorWayBack) -> None:
-        self._executor = executor
-        program = executor.program
-        self._baseline, self._target = program.baseline.release_tag, program.target.release_tag
-
-    def apply_routes(self) -> int:
-        try:
-            return self._executor.gateway.refresh().in_flight.get(self._target, 0)
-        except ReleaseUnreachable:
-            return 0
-
-    def await_baseline_reply(self, since: datetime, timeout_s: float) -> datetime | None:
-        deadline = self._executor.clock.monotonic() + timeout_s
-        while self._executor.clock.monotonic() < deadline:
-            try:
-                first = self._executor.gateway.stats().first_reply_after.get(self._baseline)
-            except ReleaseUnreachable:
-                return None
-            if first is not None and first >= since:
-                return first
-            _pause(_POLL_S)
-        return None
-
-    def counts(self) -> Mapping[str, int]:
-        try:
-            stats = self._executor.gateway.stats()
-        except ReleaseUnreachable:
-            return {}
-        made = {f"gateway-made/{reason}": count for reason, count in stats.gateway_made.items()}
-        return {"withheld": sum(stats.withheld.values()), **made}
 
 
 def _grown(before: Mapping[str, int], after: Mapping[str, int]) -> Mapping[str, int]:
@@ -305,7 +256,3 @@ def _grown(before: Mapping[str, int], after: Mapping[str, int]) -> Mapping[str, 
 
 def _parse_seen(text: str) -> datetime | None:
     return None if text == _NOT_SEEN else datetime.fromisoformat(text)
-
-
-def _pause(seconds: float) -> None:
-    threading.Event().wait(seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from urllib.parse import urlsplit
 
 import pytest
@@ -169,9 +170,11 @@ def test_what_the_gateway_made_is_counted_apart_by_reason(gateway: RunningGatewa
 
 def test_the_gateway_follows_the_log_by_itself(move: Move, gateway: RunningGateway, target: Release) -> None:
     move.open_route(V3, "v0.4.0", target.address)
-    for _ in range(400):
+    pause = threading.Event()
+    for _ in range(500):
         if gateway.ask(V3).status == 200:
             return
+        pause.wait(0.01)
     pytest.fail("the route was not opened without a refresh")
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from contracts.core.envelope import POLICIES, check_reply
-from cutover.core.entry import Observed, Operation, Restored, RouteClosed, StopCondition, Stopped
+from cutover.core.entry import Observed, Operation, Restored, StopCondition, Stopped
 from cutover.ports import Reply
 from cutover.web.http1.message import Request, Response
 from cutover.web.http1.server import Connection
@@ -66,15 +66,23 @@ BREAKING: dict[str, Callable[[Release], None]] = {
 }
 
 
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Look again and again, for at most about 20 s."""
+    pause = threading.Event()
+    for _ in range(2000):
+        if is_so():
+            return
+        pause.wait(0.01)
+    pytest.fail("it did not come to pass")
+
+
 def await_restored(move: Move, operation: Operation = Operation.ABORT) -> Restored:
     """Wait (bounded) until the way back has ended."""
-    seen = threading.Event()
-    for _ in range(1000):
-        found = [b for b in move.bodies(Restored) if isinstance(b, Restored) and b.operation is operation]
-        if found:
-            return found[-1]
-        seen.wait(0.01)
-    pytest.fail("nothing was taken back in time")
+    wait_until(lambda: bool(move.bodies(Restored)))
+    (restored,) = move.bodies(Restored)
+    assert isinstance(restored, Restored)
+    assert restored.operation is operation
+    return restored
 
 
 def assert_gateway_made(reply: Reply, contract: str, status: int = 500) -> None:
@@ -179,9 +187,7 @@ def test_outside_a_move_a_breaking_reply_is_withheld_and_written_down_once_but_s
     for _ in range(5):
         assert_gateway_made(gateway.ask(V2), V2)
     gateway.refresh()
-    for _ in range(1000):
-        if move.bodies(Observed):
-            break
+    wait_until(lambda: bool(move.bodies(Observed)))
     (seen,) = move.bodies(Observed)
     assert isinstance(seen, Observed)
     assert seen.subject == "gateway/breach"
@@ -205,9 +211,7 @@ def test_a_stop_by_anybody_is_taken_back_without_an_executor_or_a_refresh(
     assert move.live() == move.prepared.drill.inverse_commit
 
 
-def test_requests_in_flight_finish_where_they_began(
-    move: Move, gateway: RunningGateway, target: Release, thread: LoopThread
-) -> None:
+def test_requests_in_flight_finish_where_they_began(move: Move, target: Release, thread: LoopThread) -> None:
     arrived, go_on = threading.Event(), asyncio.Event()
 
     async def wait(request: Request, connection: Connection) -> Response:
@@ -224,14 +228,10 @@ def test_requests_in_flight_finish_where_they_began(
         target.behavior = wait
         asked = [pool.submit(patient.ask, V3) for _ in range(3)]
         arrived.wait(5)
-        for _ in range(1000):
-            if patient.stats().in_flight == {"v0.4.0": 3}:
-                break
+        wait_until(lambda: patient.stats().in_flight == {"v0.4.0": 3})
         move.stop()
         patient.refresh()
-        for _ in range(1000):
-            if move.bodies(RouteClosed):
-                break
+        wait_until(lambda: V3 not in patient.stats().routes)
         assert_gateway_made(patient.ask(V3), V3, 503)
         thread.loop.call_soon_threadsafe(go_on.set)
         assert [json.loads(one.result(10).body)["data"]["tag"] for one in asked] == ["v0.4.0"] * 3
@@ -260,10 +260,8 @@ def test_a_moved_ref_is_tried_again_until_the_way_back_ends(
     )
     move.origin.compare_and_swap(move.prepared.live_ref, foreign, repin.forward_commit)
     move.stop()
-    for _ in range(500):
-        gateway.refresh()
-        if move.bodies(Observed):
-            break
+    gateway.refresh()
+    wait_until(lambda: bool(move.bodies(Observed)))
     assert_gateway_made(gateway.ask(V3), V3, 503)
     assert move.bodies(Restored) == []
     move.origin.compare_and_swap(move.prepared.live_ref, repin.forward_commit, foreign)
@@ -283,16 +281,18 @@ serve_gateway(make_station(Path(sys.argv[1])), bind="127.0.0.1:0")
 
 def test_the_process_says_when_it_is_ready_and_ends_well_on_sigterm(move: Move) -> None:
     command = [sys.executable, "-c", SERVE, str(move.folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        try:
-            assert process.stdout is not None
-            ready = json.loads(process.stdout.readline())
-            assert (ready["event"], ready["pid"]) == ("ready", process.pid)
-            assert Caller(ready["url"]).ask(V2).status == 200
-            assert (move.folder / "run" / "gateway.json").exists()
-        finally:
-            process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        assert (ready["event"], ready["pid"]) == ("ready", process.pid)
+        assert Caller(ready["url"]).ask(V2).status == 200
+        assert (move.folder / "run" / "gateway.json").exists()
+        process.send_signal(signal.SIGTERM)
+        out, logged = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert out == ""
+    assert json.loads(logged.splitlines()[-1])["event"].startswith("closing")
     assert not (move.folder / "run" / "gateway.json").exists()
 
 

@@ -55,8 +55,22 @@ def serve_gateway(station: GatewayStation, *, bind: str) -> None:
     Raises:
         OSError: When the address is taken.
     """
+    _configure_logs()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     uvloop.run(_serve(station, bind))
+
+
+def _configure_logs() -> None:
+    """Write one JSON object per line to stderr; stdout belongs to the ready line."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def load_token(folder: Path) -> str:
