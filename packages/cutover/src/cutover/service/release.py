@@ -7,6 +7,7 @@ Source: cutover-program, "Releases".
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,8 +95,18 @@ def _require_free(record: Path, release_tag: str) -> None:
         running = msgspec.json.decode(record.read_bytes(), type=RunningRelease)
     except (FileNotFoundError, msgspec.MsgspecError):
         return
-    if Path(f"/proc/{running.pid}").exists():
+    if _is_running(running.pid):
         raise Refused(f"{release_tag} runs already as process {running.pid}; end its supervisor first")
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _export(folder: Path, origin: Repository, release_tag: str) -> tuple[Path, str]:
