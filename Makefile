@@ -25,10 +25,15 @@ $(READY): uv.lock pyproject.toml $(wildcard packages/*/pyproject.toml)
 	  { echo "setting up: bringing uv into $(VENV)"; $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip -q install uv; } || \
 	  { echo "make: could not bring uv into $(VENV); on Debian 'apt-get install python3-venv' helps, or install uv" >&2; exit 2; }
 	@echo "setting up: packages of uv.lock into $(VENV)"
-	@$(UV) sync --frozen --quiet --python $(PYTHON)
+	@$(UV) sync --frozen --quiet --compile-bytecode --python $(PYTHON)
 	@touch $@
 
+# Dozens of short processes start in a demo; none of them should compile what another one has.
+COMPILE := $(BIN)/python -m compileall -q packages/contracts/src packages/memorykernel/src \
+  packages/assistsupport/src packages/cutover/src
+
 run: $(READY)
+	@$(COMPILE)
 	@$(BIN)/cutover demo
 
 check: $(READY)
@@ -39,12 +44,15 @@ check: $(READY)
 	@$(UV) lock --check --quiet || { echo "make: uv.lock is behind pyproject.toml; run 'uv lock'" >&2; exit 1; }
 
 test: check
+	@$(COMPILE)
 	$(BIN)/pytest
 
 scenarios: $(READY)
+	@$(COMPILE)
 	$(BIN)/pytest -m scenarios -p no:randomly tests/scenarios
 
 bench: $(READY)
+	@$(COMPILE)
 	$(BIN)/python -m benchmarks
 
 clean:
