@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from assistsupport.adapters.markdown_folder import MarkdownFolder
-from assistsupport.adapters.sqlite_library import SqliteLibrary
+from assistsupport.adapters.sqlite_library import FORMAT, SqliteLibrary
 from assistsupport.core.draft import compose_draft
 from assistsupport.core.knowledge import FoundFile
 from assistsupport.core.markdown import MAX_FILE_BYTES
@@ -155,7 +155,7 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "k.db") as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(LibraryUnusable, match="expected 1, got 99"):
+    with pytest.raises(LibraryUnusable, match=f"expected {FORMAT}, got 99"):
         SqliteLibrary(tmp_path / "k.db")
 
 
@@ -163,6 +163,15 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "k.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(LibraryUnusable, match="cannot open"):
         SqliteLibrary(tmp_path / "k.db")
+
+
+def test_a_damaged_article_is_refused_in_our_words(tmp_path: Path, folder: Path) -> None:
+    add(make_knowledge(tmp_path / "data"), folder)
+    with sqlite3.connect(tmp_path / "data" / "knowledge.db") as connection:
+        connection.execute("UPDATE article SET indexed = x'90'")
+    connection.close()
+    with pytest.raises(LibraryUnusable, match="damaged"):
+        make_knowledge(tmp_path / "data").find(QUERY)
 
 
 def test_links_are_never_followed(tmp_path: Path, knowledge: KnowledgeBase, folder: Path) -> None:

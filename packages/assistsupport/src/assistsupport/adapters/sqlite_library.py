@@ -18,7 +18,7 @@ from assistsupport.core.knowledge import KnowledgeState
 from assistsupport.core.ranking import IndexedArticle
 from assistsupport.errors import LibraryUnusable
 
-FORMAT = 1  # of the file; raised when the tables or the stored terms change meaning
+FORMAT = 2  # of the file; raised when the tables or the stored terms change meaning
 BUSY_TIMEOUT_S = 5.0
 MEMORY_ARTICLES = 4_096
 
@@ -149,7 +149,12 @@ class SqliteLibrary:
 
     def memorize(self, row: int, blob: bytes) -> IndexedArticle:
         """Decode a row and keep it, the least used one gives way."""
-        indexed = self._decoder.decode(blob)
+        try:
+            indexed = self._decoder.decode(blob)
+        except msgspec.MsgspecError as exc:
+            raise LibraryUnusable(
+                f"{self._path} is damaged: {exc}; add the folders to a new data folder"
+            ) from exc
         with self._lock:
             self._memory[row] = indexed
             if len(self._memory) > MEMORY_ARTICLES:

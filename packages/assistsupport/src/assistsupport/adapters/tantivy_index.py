@@ -142,5 +142,8 @@ def _link_files(source: Path, target: Path) -> None:
             continue
         if file.name.endswith(".json"):
             shutil.copyfile(file, target / file.name)
-        else:
+            continue
+        try:
             os.link(file, target / file.name)
+        except OSError:  # a file system without hard links: a copy serves as well
+            shutil.copyfile(file, target / file.name)

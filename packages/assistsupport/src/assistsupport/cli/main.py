@@ -8,6 +8,7 @@ import structlog
 import typer
 
 from assistsupport.cli import drafting, knowledge, serving
+from assistsupport.cli.output import EXIT_UNDECIDED, narrate
 from assistsupport.wiring import read_version
 
 app = typer.Typer(
@@ -49,5 +50,9 @@ def _root(
 
 
 def main() -> None:
-    """Run the program."""
-    app()
+    """Run the program; the one place where a defect of ours becomes a line instead of a traceback."""
+    try:
+        app()
+    except Exception as exc:  # noqa: BLE001 - whatever it is, a user gets one line
+        narrate(f"error: a defect of assistsupport: {type(exc).__name__}: {exc}; please report it")
+        sys.exit(EXIT_UNDECIDED)

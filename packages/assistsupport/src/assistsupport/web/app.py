@@ -68,5 +68,6 @@ async def _answer_http_error(request: Request, exc: Exception) -> Response:
 
 
 async def _answer_defect(request: Request, exc: Exception) -> Response:
-    _log.error("defect", path=request.url.path, error=type(exc).__name__, exc_info=exc)
+    # the traceback follows from uvicorn, to which Starlette hands the exception on
+    _log.error("defect", path=request.url.path, error=type(exc).__name__)
     return encode_error("internal", "something went wrong on our side; the log has the details", 500)
