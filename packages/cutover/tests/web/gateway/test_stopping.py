@@ -16,7 +16,10 @@ from pathlib import Path
 import msgspec
 import pytest
 from contracts.core.envelope import POLICIES, check_reply
+from cutover.adapters.gateway_client import HttpGateway
+from cutover.adapters.http import LoopbackHttp
 from cutover.core.entry import Observed, Operation, Restored, StopCondition, Stopped
+from cutover.errors import Refused
 from cutover.ports import Reply
 from cutover.web.http1.message import Request, Response
 from cutover.web.http1.server import Connection
@@ -313,3 +316,22 @@ def test_a_gateway_killed_in_the_middle_of_a_move_is_taken_over_by_the_next(
         consumer.join()
         assert gateway.ask(V2).status == 200
     assert move.live() == move.prepared.execution.inverse_commit
+    (down,) = (b for b in move.bodies(Observed) if isinstance(b, Observed))
+    assert (down.subject, down.facts["pid"]) == ("gateway/downtime", str(process.pid))
+    assert 0 <= float(down.facts["down_s"]) < 30
+
+
+def test_a_second_gateway_on_one_folder_is_refused(
+    move: Move, gateway: RunningGateway, thread: LoopThread
+) -> None:
+    with pytest.raises(Refused, match="already runs"), gateway_of(move.station(), thread):
+        pass
+    assert gateway.ask(V2).status == 200
+    assert HttpGateway(LoopbackHttp(), move.folder).stats().served == {"v0.3.2": 1}
+
+
+def test_a_gateway_that_ended_well_leaves_no_downtime(move: Move, thread: LoopThread) -> None:
+    for _ in range(2):
+        with gateway_of(move.station(), thread) as gateway:
+            assert gateway.ask(V2).status == 200
+    assert move.bodies(Observed) == []

@@ -1,18 +1,22 @@
 """The gateway's process: two sockets, the keeper, and what it leaves in `run/`.
 
-`run/gateway.json` tells the others where it is while it runs; `run/control.token` (0600) lets them in.
+`run/gateway.json` tells the others where it is while it runs; `run/control.token` (0600) lets them in. Only
+one gateway runs on a folder (`run/gateway.lock`, `flock`). One that was killed leaves its `gateway.json`
+behind, last touched when it still lived: the next one writes into the log for how long nobody answered.
 When connections are accepted, one JSON line says so on stdout. SIGTERM and SIGINT end it gracefully.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -20,12 +24,16 @@ import msgspec
 import structlog
 import uvloop
 
+from cutover.core.entry import Observed
+from cutover.errors import Refused
 from cutover.web.gateway.control import Control
 from cutover.web.gateway.keeper import GatewayStation, Keeper
 from cutover.web.http1.server import Server
 
 GATEWAY_FILE: Final = "run/gateway.json"
 TOKEN_FILE: Final = "run/control.token"  # noqa: S105 - where the token is, not the token
+LOCK_FILE: Final = "run/gateway.lock"
+BEAT_S: Final = 0.25
 SWITCH_INTERVAL_S: Final = 0.0005
 """The stopper's thread must not hold the loop for Python's default of 5 ms."""
 
@@ -54,6 +62,7 @@ def serve_gateway(station: GatewayStation, *, bind: str) -> None:
 
     Raises:
         OSError: When the address is taken.
+        Refused: When a gateway already runs on this folder.
     """
     _configure_logs()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -100,24 +109,64 @@ async def _serve(station: GatewayStation, bind: str) -> None:
 @asynccontextmanager
 async def running_gateway(station: GatewayStation, *, bind: str) -> AsyncIterator[GatewayProcess]:
     """Carry traffic on the running loop until the block ends; then finish what is in flight."""
-    keeper = Keeper(station)
-    await keeper.refresh()
-    host, _, port = bind.rpartition(":")
-    traffic = Server(keeper.traffic.handle)
-    control = Server(Control(keeper, load_token(station.folder)).handle)
-    url = await traffic.listen(host or "127.0.0.1", int(port))
-    here = GatewayProcess(url=url, control_url=await control.listen("127.0.0.1", 0), pid=os.getpid())
-    _write_place(station.folder / GATEWAY_FILE, here)
-    following = asyncio.create_task(keeper.run())
+    place = station.folder / GATEWAY_FILE
+    with _be_the_only_one(station.folder):
+        keeper = Keeper(station)
+        await keeper.refresh()
+        host, _, port = bind.rpartition(":")
+        traffic = Server(keeper.traffic.handle)
+        control = Server(Control(keeper, load_token(station.folder)).handle)
+        url = await traffic.listen(host or "127.0.0.1", int(port))
+        _report_downtime(station, place)
+        here = GatewayProcess(url=url, control_url=await control.listen("127.0.0.1", 0), pid=os.getpid())
+        _write_place(place, here)
+        tasks = [asyncio.create_task(keeper.run()), asyncio.create_task(_beat(place))]
+        try:
+            yield here
+        finally:
+            _logger.info("closing: requests in flight are finished")
+            await traffic.close()
+            for task in tasks:
+                task.cancel()
+            await control.close(grace_s=0.5)
+            keeper.close()
+            place.unlink(missing_ok=True)
+
+
+@contextmanager
+def _be_the_only_one(folder: Path) -> Iterator[None]:
+    path = folder / LOCK_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        yield here
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused("a gateway already runs on this folder; stop it first") from None
+        yield
     finally:
-        _logger.info("closing: requests in flight are finished")
-        await traffic.close()
-        following.cancel()
-        await control.close(grace_s=0.5)
-        keeper.close()
-        (station.folder / GATEWAY_FILE).unlink(missing_ok=True)
+        os.close(fd)
+
+
+def _report_downtime(station: GatewayStation, place: Path) -> None:
+    """Write down for how long nobody answered, when the gateway before this one was killed."""
+    try:
+        dead = msgspec.json.decode(place.read_bytes(), type=GatewayProcess)
+        last_seen = datetime.fromtimestamp(place.stat().st_mtime, UTC)
+    except (OSError, msgspec.MsgspecError):
+        return
+    down_s = max(0.0, (station.clock.now() - last_seen).total_seconds())
+    facts = {"pid": str(dead.pid), "last_seen": last_seen.isoformat(), "down_s": f"{down_s:.1f}"}
+    _logger.warning("the gateway before this one was killed", **facts)
+    station.log.append(Observed(subject="gateway/downtime", facts=facts), station.signer)
+
+
+async def _beat(place: Path) -> None:
+    """Touch the file again and again, so that it tells when this process was last alive."""
+    while True:
+        await asyncio.sleep(BEAT_S)
+        with suppress(OSError):
+            os.utime(place)
 
 
 def _write_place(path: Path, here: GatewayProcess) -> None:
