@@ -59,7 +59,7 @@ def documents(kind: type[msgspec.Struct]) -> st.SearchStrategy[object]:
 
 
 @pytest.mark.parametrize("gate", EXECUTION_GATES, ids=lambda gate: str(gate.name))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_every_document_gets_a_verdict(gate: typing.Any, data: st.DataObject) -> None:
     evidence = data.draw(documents(KINDS[gate.name]))
@@ -71,7 +71,7 @@ def test_every_document_gets_a_verdict(gate: typing.Any, data: st.DataObject) ->
 
 
 @pytest.mark.parametrize("gate", EXECUTION_GATES, ids=lambda gate: str(gate.name))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_one_wild_fact_in_valid_evidence_gets_a_verdict_too(gate: typing.Any, data: st.DataObject) -> None:
     document = good.make_evidence().get(gate.name)

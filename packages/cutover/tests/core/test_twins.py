@@ -367,7 +367,7 @@ def test_every_gate_has_generated_evidence() -> None:
 
 
 @pytest.mark.parametrize("gate_name", sorted(GATES))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_valid_evidence_passes_and_every_twin_is_killed(gate_name: str, data: st.DataObject) -> None:
     gate, evidence = GATES[gate_name], data.draw(STRATEGIES[gate_name])

@@ -69,7 +69,7 @@ class FallbackGate(CollectedGate[Fallback]):
                 ),
                 None,
             ),
-            break_fact=lambda e: _change_each(e, elapsed_s=e.deadline_s + 1.0),
+            break_fact=lambda e: _change_each(e, elapsed_s=2 * e.deadline_s + 1.0),
         ),
         Clause(
             reason_code="draft-altered",
