@@ -25,6 +25,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         path: The path really sent.
         body: Bytes, or None for no body.
         envelope: False where the answer stands outside the envelope rule.
+        keeps: Name under which the id in a success is kept; `{{id:NAME}}` in a later probe's path or body
+            stands for it.
     """
 
     name: str
@@ -34,6 +36,12 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes | None = None
     content_type: str | None = JSON
     envelope: bool = True
+    keeps: str | None = None
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the request is one that a release must answer with success: all named `.../ok` are."""
+        return self.name.endswith("/ok")
 
 
 _COMMON: dict[str, object] = {
@@ -44,6 +52,9 @@ _COMMON: dict[str, object] = {
     "authority": "note",
     "created_at": None,
     "effective_at": None,
+    "evidence": [],
+    "supersedes": [],
+    "contradicts": [],
 }
 _CONSTRAINT = {
     **_COMMON,
@@ -65,8 +76,9 @@ _LINK = {
 }
 
 
-def _post(name: str, path: str, body: object) -> Probe:
-    return Probe(name=name, route=f"POST {path}", method="POST", path=path, body=msgspec.json.encode(body))
+def _post(name: str, path: str, body: object, *, keeps: str | None = None) -> Probe:
+    data = msgspec.json.encode(body)
+    return Probe(name=name, route=f"POST {path}", method="POST", path=path, body=data, keeps=keeps)
 
 
 def _refusals(name: str, path: str, good: dict[str, object], mistyped: str, blank: str) -> tuple[Probe, ...]:
@@ -101,6 +113,7 @@ def _plain(name: str, method: str, path: str, *, route: str | None = None, envel
 
 
 _ADD, _SUM = "/v1/memory/add/constraint", "/v1/memory/add/summary"
+_CONTEXT = "GET /v1/context/{context_package_id}"
 _FIXED_ID = {**_CONSTRAINT, "memory_id": _ULID, "version": 7}
 
 PROBES: tuple[Probe, ...] = (
@@ -110,20 +123,22 @@ PROBES: tuple[Probe, ...] = (
     _plain("schema-version/ok", "POST", "/v1/db/schema-version"),
     _post("migrate/dry-run", "/v1/db/migrate", {"dry_run": True}),
     _post("migrate/mistyped-dry_run", "/v1/db/migrate", {"dry_run": "yes"}),
-    _post("constraint/ok", _ADD, _CONSTRAINT),
-    _post("constraint/first-of-two", _ADD, _FIXED_ID),
+    _post("constraint/ok", _ADD, _CONSTRAINT, keeps="older"),
+    _post("constraint/fixed-id/ok", _ADD, _FIXED_ID, keeps="newer"),
     _post("constraint/same-version-twice", _ADD, _FIXED_ID),
     _post("constraint/bad-effect", _ADD, {**_CONSTRAINT, "effect": "perhaps"}),
     *_refusals("constraint", _ADD, dict(_CONSTRAINT), "actor", "writer"),
     _post("summary/ok", _SUM, _SUMMARY),
     *_refusals("summary", _SUM, dict(_SUMMARY), "summary", "summary"),
+    _post("link/ok", "/v1/memory/link", {**_LINK, "from": "{{id:newer}}", "to": "{{id:older}}"}),
     _post("link/unknown-version", "/v1/memory/link", _LINK),
     *_refusals("link", "/v1/memory/link", dict(_LINK), "from", "writer"),
-    _post("ask/ok", "/v1/query/ask", _ASK),
+    _post("ask/ok", "/v1/query/ask", _ASK, keeps="answer"),
     *_refusals("ask", "/v1/query/ask", dict(_ASK), "actor", "text"),
     _post("recall/ok", "/v1/query/recall", _RECALL),
     *_refusals("recall", "/v1/query/recall", dict(_RECALL), "record_types", "text"),
-    _plain("context/unknown", "GET", "/v1/context/cpkg_none", route="GET /v1/context/{context_package_id}"),
+    _plain("context/ok", "GET", "/v1/context/{{id:answer}}", route=_CONTEXT),
+    _plain("context/unknown", "GET", "/v1/context/cpkg_none", route=_CONTEXT),
     _plain("unknown-route", "GET", "/v1/nothing-here"),
     _plain("wrong-method", "DELETE", "/v1/query/ask"),
 )

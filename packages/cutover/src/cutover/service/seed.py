@@ -46,16 +46,22 @@ def fill(
     return ids
 
 
-def _resolve(write: SeedWrite, ids: Mapping[str, str]) -> bytes:
-    def find(match: re.Match[bytes]) -> bytes:
-        name = match.group(1).decode()
-        if name not in ids:
-            raise ReleaseUnreachable(
-                f"seed write {write.name} refers to {name}, which no earlier line writes"
-            )
-        return ids[name].encode()
+def resolve_references(data: bytes, ids: Mapping[str, str]) -> bytes:
+    """Return `data` with every `{{id:NAME}}` replaced by the id kept under that name. Pure.
 
-    return _REFERENCE.sub(find, bytes(write.body))
+    Raises:
+        KeyError: With the first name under which none is kept.
+    """
+    return _REFERENCE.sub(lambda match: ids[match.group(1).decode()].encode(), data)
+
+
+def _resolve(write: SeedWrite, ids: Mapping[str, str]) -> bytes:
+    try:
+        return resolve_references(bytes(write.body), ids)
+    except KeyError as exc:
+        raise ReleaseUnreachable(
+            f"seed write {write.name} refers to {exc.args[0]}, which no earlier line writes; fix the seed"
+        ) from exc
 
 
 def _read_id(write: SeedWrite, body: bytes) -> str:

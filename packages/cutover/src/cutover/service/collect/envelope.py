@@ -17,9 +17,10 @@ from cutover.core.gate.handoff import load_payload
 from cutover.core.probe_set import PROBES, Probe
 from cutover.core.program import ReleaseTarget
 from cutover.errors import EvidenceUnreadable, ReleaseUnreachable, RepositoryError
-from cutover.ports import Reply, Repository
+from cutover.ports import Http, Reply, Repository
 from cutover.service.collect.contract_change import read_document
 from cutover.service.collect.scratch import CONTRACT_HEADER, Injector, Scratch
+from cutover.service.seed import resolve_references
 from cutover.service.station import Station
 
 LIVE_FAULT = "extra-field"
@@ -35,23 +36,29 @@ def collect_envelope(station: Station) -> Envelope:
         ReleaseUnreachable: When it does not serve its OpenAPI document.
     """
     program = station.program
-    manifests = (_read_baseline_manifest(station), _read_target_manifest(station))
+    manifests = (_read_baseline_manifest(station), read_target_manifest(station))
     with Scratch(station, "envelope") as scratch:
         baseline = scratch.start_seeded(program.baseline)
         target = scratch.start_seeded(program.target)
         return Envelope(
-            baseline=_probe_release(station, program.baseline, baseline.url, manifests[0]),
-            target=_probe_release(station, program.target, target.url, manifests[1]),
+            baseline=probe_release(station, program.baseline, baseline.url, manifests[0]),
+            target=probe_release(station, program.target, target.url, manifests[1]),
             live_fault=_meet_fault(station, scratch.start_injector(target.url)),
         )
 
 
-def _probe_release(
+def probe_release(
     station: Station, release: ReleaseTarget, url: str, manifest: ProducerManifest
 ) -> ReleaseProbes:
+    """Send every probe to a release at `url` and put its three enums beside what came back.
+
+    Raises:
+        RepositoryError: When the tag or its OpenAPI document is not on origin.
+        ReleaseUnreachable: When nothing answers at `url`.
+    """
     document = read_document(station, release.release_tag)
     served = station.http.request("GET", f"{url}/v1/openapi", headers=_headers(release, None))
-    replies = tuple(_send(station, release, url, probe) for probe in PROBES)
+    replies = tuple(map(_Prober(station.http, release, url).send, PROBES))
     reached = {reply.code for reply in replies}
     return ReleaseProbes(
         release_tag=release.release_tag,
@@ -67,27 +74,56 @@ def _probe_release(
     )
 
 
-def _send(station: Station, release: ReleaseTarget, url: str, probe: Probe) -> ProbeReply:
-    try:
-        reply = station.http.request(
-            probe.method, url + probe.path, headers=_headers(release, probe.content_type), body=probe.body
-        )
-    except ReleaseUnreachable as exc:
+class _Prober:
+    """Sends probes to one release in order and keeps the ids that it gives.
+
+    Args:
+        url: Of the release, or of what stands before it.
+    """
+
+    def __init__(self, http: Http, release: ReleaseTarget, url: str) -> None:
+        self._http = http
+        self._release = release
+        self._url = url
+        self._ids: dict[str, str] = {}
+
+    def send(self, probe: Probe) -> ProbeReply:
+        """Send one probe and judge what comes back."""
+        try:
+            reply = self._request(probe)
+        except ReleaseUnreachable as exc:
+            return _describe_failure(probe, f"no-reply:{exc.kind}")
+        except KeyError as exc:
+            return _describe_failure(probe, f"not-sent:{exc.args[0]}")
         return ProbeReply(
-            probe=probe.name, route=probe.route, status=0, code=None, breaches=(f"no-reply:{exc.kind}",)
+            probe=probe.name,
+            route=probe.route,
+            status=reply.status,
+            code=_read_code(reply),
+            breaches=_judge(POLICIES[self._release.service_contract_version], probe, reply),
         )
-    return ProbeReply(
-        probe=probe.name,
-        route=probe.route,
-        status=reply.status,
-        code=_read_code(reply),
-        breaches=_judge(POLICIES[release.service_contract_version], probe, reply),
-    )
+
+    def _request(self, probe: Probe) -> Reply:
+        path = resolve_references(probe.path.encode(), self._ids).decode()
+        reply = self._http.request(
+            probe.method,
+            self._url + path,
+            headers=_headers(self._release, probe.content_type),
+            body=None if probe.body is None else resolve_references(probe.body, self._ids),
+        )
+        if probe.keeps is not None and (found := _read_id(reply)) is not None:
+            self._ids[probe.keeps] = found
+        return reply
+
+
+def _describe_failure(probe: Probe, breach: str) -> ProbeReply:
+    return ProbeReply(probe=probe.name, route=probe.route, status=0, code=None, breaches=(breach,))
 
 
 def _judge(policy: EnvelopePolicy, probe: Probe, reply: Reply) -> tuple[str, ...]:
+    refused = (f"refused:{reply.status}",) if probe.is_valid and reply.status != 200 else ()
     if not probe.envelope:
-        return () if reply.status == 200 else (f"status:{reply.status}",)
+        return refused
     breaches = check_reply(
         policy,
         status=reply.status,
@@ -95,7 +131,7 @@ def _judge(policy: EnvelopePolicy, probe: Probe, reply: Reply) -> tuple[str, ...
         body=reply.body,
         max_bytes=MAX_REPLY_BYTES,
     )
-    return tuple(f"{breach.code}:{breach.field}" for breach in breaches)
+    return (*refused, *(f"{breach.code}:{breach.field}" for breach in breaches))
 
 
 def _meet_fault(station: Station, injector: Injector) -> LiveFault:
@@ -104,9 +140,10 @@ def _meet_fault(station: Station, injector: Injector) -> LiveFault:
     The same request must pass unharmed before, so that it is the fault that is noticed and nothing else.
     """
     probe = next(p for p in PROBES if p.name == "ask/ok")
-    clean = _send(station, station.program.target, injector.url, probe)
+    prober = _Prober(station.http, station.program.target, injector.url)
+    clean = prober.send(probe)
     injector.inject(LIVE_FAULT)
-    seen = _send(station, station.program.target, injector.url, probe)
+    seen = prober.send(probe)
     return LiveFault(
         fault=LIVE_FAULT,
         noticed=not clean.breaches and seen.status == clean.status and bool(seen.breaches),
@@ -121,6 +158,23 @@ def _describe(reply: ProbeReply) -> str:
 def _headers(release: ReleaseTarget, content_type: str | None) -> Mapping[str, str]:
     headers = {CONTRACT_HEADER: release.service_contract_version}
     return headers if content_type is None else {**headers, "Content-Type": content_type}
+
+
+class _Kept(msgspec.Struct):
+    memory_version_id: str | None = None
+    context_package_id: str | None = None
+
+
+class _KeptBody(msgspec.Struct):
+    data: _Kept
+
+
+def _read_id(reply: Reply) -> str | None:
+    try:
+        data = msgspec.json.decode(reply.body, type=_KeptBody).data
+    except msgspec.MsgspecError:
+        return None
+    return data.memory_version_id or data.context_package_id
 
 
 class _Error(msgspec.Struct):
@@ -170,7 +224,13 @@ def _find_enums(node: Any) -> list[list[str]]:
     return []
 
 
-def _read_target_manifest(station: Station) -> ProducerManifest:
+def read_target_manifest(station: Station) -> ProducerManifest:
+    """Return the manifest that was handed over.
+
+    Raises:
+        RepositoryError: When it is not on origin.
+        EvidenceUnreadable: When it does not parse.
+    """
     handed = station.handed_off()
     return _read_manifest(
         station.producer_origin, handed.manifest_commit, station.program.producer.manifest_path
