@@ -253,6 +253,19 @@ def test_a_gateway_that_starts_in_the_middle_takes_back_what_was_stopped(
         assert_gateway_made(gateway.ask(V3), V3, 503)
 
 
+def test_a_gateway_that_is_told_to_end_finishes_the_way_back_first(
+    move: Move, target: Release, thread: LoopThread
+) -> None:
+    with gateway_of(move.station(), thread) as gateway:
+        move.forward(Operation.FORWARD, address=target.address)
+        move.stop()
+        gateway.refresh()
+    (restored,) = move.bodies(Restored)
+    assert isinstance(restored, Restored)
+    assert restored.t_first_baseline_reply is None
+    assert move.live() == move.prepared.execution.inverse_commit
+
+
 def test_a_moved_ref_is_tried_again_until_the_way_back_ends(
     move: Move, gateway: RunningGateway, target: Release
 ) -> None:

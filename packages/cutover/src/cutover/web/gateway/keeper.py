@@ -119,10 +119,11 @@ class Keeper:
         """Return what was counted."""
         return self.traffic.tally.read(self.traffic.table, self._followed)
 
-    def close(self) -> None:
-        """End both threads; a way back that has begun is left to whoever comes next."""
-        self._follower.shutdown(wait=False, cancel_futures=True)
-        self._stopper.shutdown(wait=False, cancel_futures=True)
+    async def close(self) -> None:
+        """End both threads; a way back that has begun is finished, without waiting for a first answer."""
+        self.traffic.tally.close()
+        for pool in (self._follower, self._stopper):
+            await asyncio.to_thread(pool.shutdown, cancel_futures=True)
 
     def _on_breach(self, exchange: Exchange, now: datetime) -> None:
         timeouts = self.traffic.tally.timeouts

@@ -129,7 +129,7 @@ async def running_gateway(station: GatewayStation, *, bind: str) -> AsyncIterato
             for task in tasks:
                 task.cancel()
             await control.close(grace_s=0.5)
-            keeper.close()
+            await keeper.close()
             place.unlink(missing_ok=True)
 
 

@@ -24,6 +24,7 @@ class Tally:
         self.timeouts: Counter[str] = Counter()
         self._first: dict[str, datetime] = {}
         self._changed = threading.Condition()
+        self._is_closing = False
 
     def restart(self) -> None:
         """The routes changed: wait for first answers anew, and forgive missed deadlines."""
@@ -50,8 +51,14 @@ class Tally:
         with self._changed:
             if not is_there():
                 self._first.pop(release_tag, None)
-            self._changed.wait_for(is_there, timeout_s)
+            self._changed.wait_for(lambda: self._is_closing or is_there(), timeout_s)
             return self._first.get(release_tag)
+
+    def close(self) -> None:
+        """No answers will come any more: wake who waits for one."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
 
     def counts(self) -> Mapping[str, int]:
         """Return the counters that a restoration is described with."""
