@@ -28,7 +28,7 @@ from benchmarks.limit import Limits, load_limits
 from benchmarks.report import Row, calculate_ratio, describe_verdict, read_row, sum_limits
 
 OUTPUT: Final = Path("build/bench.json")
-_PIPED_WIDTH: Final = 160
+_PIPED_WIDTH: Final = 240
 _NOT_BENCHMARKS: Final = frozenset({"__main__", "limit", "report"})
 
 
