@@ -129,7 +129,10 @@ class DrillGate(CollectedGate[Drill]):
                 if e.restore_s is not None and 0 <= e.restore_s <= e.restore_limit_s
                 else f"the way back took {e.restore_s} s, expected 0 to {e.restore_limit_s:g} s"
             ),
-            break_fact=lambda e: (replace(e, restore_s=2 * e.restore_limit_s + 1.0), replace(e, restore_s=-1.0)),
+            break_fact=lambda e: (
+                replace(e, restore_s=2 * e.restore_limit_s + 1.0),
+                replace(e, restore_s=-1.0),
+            ),
         ),
         Clause(
             reason_code="ended-elsewhere",
