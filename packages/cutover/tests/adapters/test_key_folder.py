@@ -97,7 +97,7 @@ def test_a_missing_key_is_refused(keys: KeyFolder) -> None:
 
 @pytest.mark.parametrize(("kind", "party"), [(KeyKind.EXECUTOR, Party.PRODUCER), (KeyKind.PARTY, None)])
 def test_kind_and_party_go_together(keys: KeyFolder, kind: KeyKind, party: Party | None) -> None:
-    with pytest.raises(KeyUnusable, match="makes no sense"):
+    with pytest.raises(KeyUnusable, match=r"leave the party out|name producer or consumer"):
         keys.generate(kind, party=party, name="x")
 
 

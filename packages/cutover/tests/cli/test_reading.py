@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -184,3 +185,20 @@ def test_a_gateway_does_not_start_before_the_program_is_open(world: World) -> No
     world.make_keys()
     ran = world.run("gateway", keys="executor")
     assert (ran.code, "not open yet" in ran.err) == (1, True)
+
+
+def test_a_gateway_whose_address_is_taken_says_so(opened: World) -> None:
+    running = {
+        "release_tag": "v0.3.2", "url": "http://127.0.0.1:1", "address": "http://127.0.0.1:1",
+        "pid": 1, "command": ["x"], "tree_id": "0" * 40, "folder": "x",
+    }  # fmt: skip
+    (opened.folder / "run" / "releases").mkdir(parents=True)
+    (opened.folder / "run" / "releases" / "v0.3.2.json").write_bytes(msgspec.json.encode(running))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        bind = f"127.0.0.1:{taken.getsockname()[1]}"
+        command = (*CUTOVER, "gateway", "--bind", bind, "--program", str(opened.folder))
+        keys = ("--keys", str(opened.keys("executor")))
+        ran = subprocess.run((*command, *keys), capture_output=True, check=False, timeout=30)
+    assert ran.returncode == 3
+    assert b"error: the system refused" in ran.stderr
+    assert b"Traceback" not in ran.stderr

@@ -53,10 +53,10 @@ class KeyFolder:
         Raises:
             KeyUnusable: When such a key is there already, or kind and party do not go together.
         """
-        if (party is None) != (kind is KeyKind.EXECUTOR):
-            raise KeyUnusable(
-                f"a {kind} key for party {party} makes no sense; executors have none, others one"
-            )
+        if party is not None and kind is KeyKind.EXECUTOR:
+            raise KeyUnusable(f"an executor key speaks for no party, got {party}; leave the party out")
+        if party is None and kind is not KeyKind.EXECUTOR:
+            raise KeyUnusable(f"a {kind} key speaks for a party, got none; name producer or consumer")
         private = Ed25519PrivateKey.generate()
         derived = SSlibKey.from_crypto(private.public_key())
         public = PublicKey(

@@ -78,6 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except CutoverError as exc:
         _complain(str(exc))
         sys.exit(3 if isinstance(exc, UNDECIDED) else 1)
+    except OSError as exc:  # an address is taken, a disk is full: nothing that this program said or did
+        _complain(f"the system refused: {exc}; free what it names and repeat")
+        sys.exit(3)
     except KeyboardInterrupt:
         _complain("interrupted; run 'cutover status' to see where things stand")
         sys.exit(130)

@@ -55,17 +55,7 @@ def run_release(
     record = folder / "run" / "releases" / f"{release_tag}.json"
     _require_free(record, release_tag)
     export, tree_id = _export(folder, origin, release_tag)
-    launch, port = program.producer.launch, launcher.free_port()
-    data = folder / launch.data
-    data.parent.mkdir(parents=True, exist_ok=True)
-    values = {"python": python, "port": str(port), "data": str(data), "release": str(export)}
-    process = launcher.start(
-        fill_placeholders(launch.command, values),
-        port=port,
-        ready_path=launch.ready_path,
-        ready_timeout_s=launch.ready_timeout_s,
-        log_file=folder / "run" / "logs" / f"{release_tag}.log",
-    )
+    process = _start(folder, program, launcher, python, export)
     try:
         running = RunningRelease(
             release_tag=release_tag,
@@ -81,6 +71,20 @@ def run_release(
     finally:
         record.unlink(missing_ok=True)
         process.stop()
+
+
+def _start(folder: Path, program: Program, launcher: Launcher, python: str, export: Path) -> Process:
+    launch, port = program.producer.launch, launcher.free_port()
+    data = folder / launch.data
+    data.parent.mkdir(parents=True, exist_ok=True)
+    values = {"python": python, "port": str(port), "data": str(data), "release": str(export)}
+    return launcher.start(
+        fill_placeholders(launch.command, values),
+        port=port,
+        ready_path=launch.ready_path,
+        ready_timeout_s=launch.ready_timeout_s,
+        log_file=folder / "run" / "logs" / f"{export.name}.log",
+    )
 
 
 def _require_known(program: Program, release_tag: str) -> None:
