@@ -10,8 +10,10 @@ import importlib
 import pkgutil
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,8 @@ GATE_ROWS = (
     "checkpoints",
 )
 ADR_HEADINGS = ("Status", "Context", "Decision", "Alternatives", "Consequences")
+OURS = {"cutover-contracts"}
+LOADED_BY_NAME = {"httptools", "uvloop"}  # uvicorn imports them because its settings say so
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc", "base"}
 
 # Folders of one machine: whoever clones elsewhere does not have them. Assembled, so as not to find itself.
@@ -76,12 +80,12 @@ def tracked() -> tuple[Path, ...]:
 
 def sources() -> tuple[Path, ...]:
     """Every tracked module of the four packages."""
-    return tuple(p for p in tracked() if p.suffix == ".py" and p.match("packages/*/src/**/*.py"))
+    return tuple(p for p in tracked() if p.suffix == ".py" and p.parts[0] == "packages" and "src" in p.parts)
 
 
 def modules() -> tuple[Path, ...]:
     """Every tracked module that is no test; examples are repositories in the making."""
-    return (*sources(), *(p for p in tracked() if p.match("benchmarks/*.py")))
+    return (*sources(), *(p for p in tracked() if p.suffix == ".py" and p.parts[0] == "benchmarks"))
 
 
 def markdown_files() -> tuple[Path, ...]:
@@ -172,6 +176,41 @@ def test_no_module_is_too_long() -> None:
 
 def test_no_module_has_a_name_that_says_nothing() -> None:
     assert not [str(p) for p in sources() if p.stem in FORBIDDEN_NAMES]
+
+
+def test_every_dependency_is_imported_declared_and_explained() -> None:
+    reasons = read(Path("CONTRIBUTING.md")).lower()
+    owners = packages_distributions()
+    for package in PACKAGES:
+        declared = _declared(package)
+        used = {
+            _plain(owners[root][0])
+            for path in sources()
+            if path.parts[1] == package
+            for root in _imported_roots(path)
+            if root in owners and root != package
+        }
+        assert used <= declared, f"{package} imports what it does not declare: {used - declared}"
+        unused = declared - used - LOADED_BY_NAME - OURS
+        assert not unused, f"{package} declares what it does not import: {unused}"
+        unexplained = {name for name in declared - OURS if f"| {name} |" not in reasons}
+        assert not unexplained, f"CONTRIBUTING.md gives no reason for {unexplained}"
+
+
+def _declared(package: str) -> set[str]:
+    project = tomllib.loads(read(Path(f"packages/{package}/pyproject.toml")))["project"]
+    return {_plain(re.split(r"[\[<>=!~ ]", each)[0]) for each in project["dependencies"]}
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _imported_roots(path: Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(read(path))))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    whence = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    return {name.partition(".")[0] for name in plain | whence}
 
 
 def test_no_file_knows_the_folders_of_one_machine() -> None:
