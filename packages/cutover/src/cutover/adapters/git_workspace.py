@@ -115,6 +115,10 @@ class GitWorkspace:
         options = ("--quiet", "--atomic", *(("--force",) if force else ()))
         self._git.run("push", *options, "--", "origin", *refs)
 
+    def set_origin(self, origin: Path) -> None:
+        """Point the clone at another bare repository, as after both were copied elsewhere."""
+        self._git.run("remote", "set-url", "--", "origin", str(origin))
+
     def pull(self) -> None:
         """Fast-forward the checked-out branch to origin's."""
         self._git.run("pull", "--quiet", "--ff-only", "--no-rebase")
