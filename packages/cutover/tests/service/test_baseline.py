@@ -1,13 +1,11 @@
-"""The first routes: opened once, again when the process moved, never without a program or a process."""
+"""Traffic is led to the baseline: once, again when its process moved, and never after completion."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
-import msgspec
 import pytest
-from cutover.adapters.clock import SystemClock
 from cutover.adapters.file_log import FileLog
 from cutover.core.entry import Completed, RouteOpened, RoutePointed
 from cutover.core.route import calculate_routes
@@ -15,67 +13,81 @@ from cutover.errors import Refused
 from cutover.service.baseline import lead_to_baseline
 from cutover.service.station import RunningRelease
 
-from packages.cutover.tests.move import V2, Move
+from packages.cutover.tests import good_evidence as good
+from packages.cutover.tests.good_case import GoodCase, make_signer
+from packages.cutover.tests.service.fakes import FakeClock
 
-RUNNING = RunningRelease(
-    release_tag="v0.3.2",
-    url="http://127.0.0.1:1",
-    address="http://127.0.0.1:2",
-    pid=1,
-    command=("mk",),
-    tree_id="0" * 40,
-    folder="run/releases/v0.3.2",
-)
+V2 = "service.v2"
 
 
-def _lead(move: Move, running: RunningRelease | None = RUNNING) -> bool:
-    def find(tag: str) -> RunningRelease:
-        if running is None:
-            raise Refused(f"{tag} is not running here")
-        return running
+def running(address: str = "http://127.0.0.1:7") -> RunningRelease:
+    return RunningRelease(
+        release_tag=good.BASELINE_TAG,
+        url=address,
+        address=address,
+        pid=7,
+        command=("mk", "serve"),
+        tree_id=good.sha("tree"),
+        folder="run/releases/v0.3.2",
+    )
 
-    return lead_to_baseline(move.program, move.log, move.signer, find)
+
+def nobody(release_tag: str) -> RunningRelease:
+    raise Refused(f"{release_tag} is not running here")
 
 
 @pytest.fixture
-def move(tmp_path: Path) -> Move:
-    return Move(tmp_path)
+def log(tmp_path: Path) -> FileLog:
+    case = GoodCase().run(until="open")
+    path = tmp_path / "entries.jsonl"
+    path.write_bytes(b"".join(line + b"\n" for line in case.lines))
+    return FileLog(path, FakeClock(case.now))
 
 
-def test_traffic_is_led_to_the_baseline_once(move: Move) -> None:
-    assert _lead(move)
-    assert not _lead(move)
-    table = calculate_routes(move.log.read().entries)
-    assert (table.contracts[V2].address, table.active) == (RUNNING.address, V2)
+def lead(log: FileLog, find: Callable[[str], RunningRelease] = lambda _tag: running()) -> bool:
+    return lead_to_baseline(good.make_program(), log, make_signer("executor"), find)
 
 
-def test_a_process_that_moved_gets_its_route_again(move: Move) -> None:
-    _lead(move)
-    assert _lead(move, msgspec.structs.replace(RUNNING, address="http://127.0.0.1:3"))
-    assert len(move.bodies(RouteOpened)) == 2
-    assert len(move.bodies(RoutePointed)) == 1
+def test_the_first_time_it_opens_the_route_and_points_to_it(log: FileLog) -> None:
+    assert lead(log)
+    opened, pointed = (entry.body for entry in log.read().entries[-2:])
+    assert isinstance(opened, RouteOpened)
+    assert (opened.service_contract, opened.release_tag, opened.pid) == (V2, good.BASELINE_TAG, 7)
+    assert pointed == RoutePointed(service_contract=V2)
 
 
-def test_an_open_route_stays_while_its_process_is_down(move: Move) -> None:
-    _lead(move)
-    assert not _lead(move, None)
+def test_the_second_time_there_is_nothing_to_do(log: FileLog) -> None:
+    lead(log)
+    assert not lead(log)
 
 
-def test_without_a_process_there_is_no_first_route(move: Move) -> None:
-    with pytest.raises(Refused, match="is not running here"):
-        _lead(move, None)
-    assert move.bodies(RouteOpened) == []
+def test_a_process_that_moved_gets_its_route_anew(log: FileLog) -> None:
+    lead(log)
+    assert lead(log, lambda _tag: running("http://127.0.0.1:8"))
+    assert calculate_routes(log.read().entries).contracts[V2].address == "http://127.0.0.1:8"
 
 
-def test_after_completion_nothing_is_led_back(move: Move) -> None:
-    move.add(Completed(release_tag="v0.4.0", commit_sha="0" * 40, governance_commit="0" * 40, posture="GO"))
-    assert not _lead(move)
+def test_an_open_route_stays_while_its_process_is_started_anew(log: FileLog) -> None:
+    lead(log)
+    assert not lead(log, nobody)
 
 
-def test_a_program_that_is_not_open_has_no_routes(move: Move, tmp_path: Path) -> None:
-    def never(tag: str) -> NoReturn:
-        raise AssertionError(tag)
+def test_without_a_route_and_without_a_process_it_refuses(log: FileLog) -> None:
+    with pytest.raises(Refused, match="not running here"):
+        lead(log, nobody)
 
-    empty = FileLog(tmp_path / "empty.jsonl", SystemClock())
+
+def test_before_the_program_is_open_it_refuses(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="not open yet"):
-        lead_to_baseline(move.program, empty, move.signer, never)
+        lead(FileLog(tmp_path / "none.jsonl", FakeClock(good.START)))
+
+
+def test_after_completion_it_does_nothing(log: FileLog) -> None:
+    body = Completed(
+        release_tag=good.TARGET_TAG,
+        commit_sha=good.TARGET_COMMIT,
+        governance_commit=good.FORWARD,
+        posture="GO",
+    )
+    log.append(body, make_signer("executor"))
+    assert not lead(log)

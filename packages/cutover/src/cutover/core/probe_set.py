@@ -121,7 +121,7 @@ PROBES: tuple[Probe, ...] = (
     _plain("ready/ok", "GET", "/v1/ready"),
     _plain("openapi/ok", "GET", "/v1/openapi", envelope=False),
     _plain("schema-version/ok", "POST", "/v1/db/schema-version"),
-    _post("migrate/dry-run", "/v1/db/migrate", {"dry_run": True}),
+    _post("migrate/ok", "/v1/db/migrate", {"dry_run": True}),
     _post("migrate/mistyped-dry_run", "/v1/db/migrate", {"dry_run": "yes"}),
     _post("constraint/ok", _ADD, _CONSTRAINT, keeps="older"),
     _post("constraint/fixed-id/ok", _ADD, _FIXED_ID, keeps="newer"),
