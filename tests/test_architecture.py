@@ -164,6 +164,25 @@ def test_every_place_that_the_map_names_is_there() -> None:
     assert not gone, f"ARCHITECTURE.md names places that do not exist: {gone}"
 
 
+def test_every_module_that_the_map_names_is_in_a_package() -> None:
+    named = set(re.findall(r"`((?:\w+/)*\w+\.py)[`,]", read(Path("ARCHITECTURE.md"))))
+    there = {str(path) for path in sources()} | {str(path) for path in tracked()}
+    assert len(named) > 30
+    gone = sorted(name for name in named if not any(path.endswith(f"/{name}") for path in there))
+    assert not gone, f"ARCHITECTURE.md names modules that do not exist: {gone}"
+
+
+def test_every_module_that_security_names_is_in_a_package() -> None:
+    named = set(
+        re.findall(
+            r"`((?:assistsupport|contracts|cutover|memorykernel)/[\w/]+\.py)`", read(Path("SECURITY.md"))
+        )
+    )
+    assert named
+    gone = sorted(n for n in named if not (ROOT / "packages" / n.split("/")[0] / "src" / n).is_file())
+    assert not gone, f"SECURITY.md names modules that do not exist: {gone}"
+
+
 def test_every_module_says_what_it_is() -> None:
     silent = [str(p) for p in modules() if read(p).strip() and not ast.get_docstring(ast.parse(read(p)))]
     assert not silent, f"no docstring: {silent}"
