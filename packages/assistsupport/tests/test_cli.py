@@ -1,6 +1,7 @@
 """The command line: results on stdout, one-line refusals with a remedy, exit codes as promised."""
 
 import http.client
+import io
 import json
 import signal
 import subprocess
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from assistsupport.adapters.desk_file import load_tickets
 from assistsupport.cli.main import app
+from assistsupport.cli.output import StderrLogger
 from assistsupport.errors import TicketRefused
 from typer.testing import CliRunner, Result
 
@@ -23,6 +26,13 @@ from packages.assistsupport.tests.desk_world import TICKETS, write_articles
 def data(tmp_path: Path) -> Path:
     assert run("kb", "add", write_articles(tmp_path / "kb"), "--data", tmp_path / "data").exit_code == 0
     return tmp_path / "data"
+
+
+@pytest.fixture(autouse=True)
+def default_logging() -> Iterator[None]:
+    """A command configures logging for its process; here the process goes on."""
+    yield
+    structlog.reset_defaults()
 
 
 def run(*arguments: object, stdin: str | None = None) -> Result:
@@ -159,3 +169,10 @@ def test_serve_refuses_a_taken_address(data: Path) -> None:
         result = run("serve", "--data", data, "--bind", url.removeprefix("http://"))
         assert result.exit_code == 2
         assert "choose another --bind" in refusal(result)
+
+
+def test_logging_survives_a_standard_error_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = io.StringIO()
+    gone.close()
+    monkeypatch.setattr(sys, "stderr", gone)
+    StderrLogger().error("nobody hears this")

@@ -8,7 +8,7 @@ import structlog
 import typer
 
 from assistsupport.cli import drafting, knowledge, serving
-from assistsupport.cli.output import EXIT_UNDECIDED, narrate
+from assistsupport.cli.output import EXIT_UNDECIDED, StderrLogger, narrate
 from assistsupport.wiring import read_version
 
 app = typer.Typer(
@@ -38,7 +38,7 @@ def _root(
 ) -> None:
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: StderrLogger(),
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,

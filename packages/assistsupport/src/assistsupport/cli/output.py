@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -41,6 +41,17 @@ def refusing() -> Iterator[None]:
     except KeyboardInterrupt as exc:
         narrate("interrupted; nothing was left half done")
         raise typer.Exit(130) from exc
+
+
+class StderrLogger:
+    """Where logs go: the standard error of this moment. When that is gone, service goes on without logs."""
+
+    def msg(self, message: str) -> None:
+        """Print one line."""
+        with suppress(OSError, ValueError):
+            print(message, file=sys.stderr, flush=True)
+
+    debug = info = warning = error = critical = msg
 
 
 class ProgressBar:
