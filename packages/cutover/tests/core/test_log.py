@@ -27,6 +27,7 @@ from cutover.core.key import KeyKind, Party, PublicKey
 from cutover.core.log import (
     EMPTY_ROOT,
     MAX_LINE_BYTES,
+    PAYLOAD_TYPE,
     Head,
     Tree,
     VerifiedLog,
@@ -38,6 +39,9 @@ from cutover.core.log import (
 from cutover.errors import LogDamaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
+from securesystemslib.dsse import Envelope
+from securesystemslib.signer import Signature
 
 from packages.cutover.tests import good_evidence as good
 from packages.cutover.tests.good_case import GoodCase, make_public, make_signer
@@ -270,6 +274,12 @@ class TestWhoMaySign:
         body = RoleBound(**fields | {"key": renamed})
         assert self.refuse(body, "producer") == "one key fills two places"
 
+    def test_a_holder_key_cannot_be_another_key_in_another_spelling(self) -> None:
+        bound = next(entry.body for entry in SMALL.log.entries if isinstance(entry.body, RoleBound))
+        disguised = replace(bound.key, keyid="0" * 64, public=KEYS[2].public.upper())
+        said = self.refuse(replace(bound, key=disguised), "producer")
+        assert said == f"the key of {bound.key.name} is not written as its key id says"
+
     def test_the_clock_may_not_run_backwards_beyond_the_skew(self) -> None:
         body = Observed(subject="x", facts={})
         assert "precedes" in self.refuse(body, "executor", at=-7.0)
@@ -302,7 +312,22 @@ class TestOpening:
         twice = PublicKey(
             keyid="0" * 64, public=KEYS[0].public, kind=KeyKind.PARTY, party=Party.CONSUMER, name="x"
         )
-        assert self.refuse((KEYS[0], twice), "producer") == "one key fills two places"
+        assert self.refuse((KEYS[0], twice), "producer") == "the key of x is not written as its key id says"
+
+    def test_one_key_spelled_in_two_ways_cannot_either(self) -> None:
+        signer = make_signer("producer")
+        twice = PublicKey(
+            keyid="0" * 64, public=KEYS[0].public.upper(), kind=KeyKind.PARTY, party=Party.CONSUMER, name="x"
+        )
+        body = Opened(program="p", program_digest="0" * 64, keys=(KEYS[0], twice, KEYS[2]))
+        envelope = Envelope(
+            encode_statement(body, head=VerifiedLog().head, time=good.START), PAYLOAD_TYPE, {}
+        )
+        own = envelope.sign(signer)
+        signatures = {"0" * 64: Signature("0" * 64, own.signature), own.keyid: own}
+        line = rfc8785.dumps(Envelope(envelope.payload, PAYLOAD_TYPE, signatures).to_dict())
+        with pytest.raises(LogDamaged, match="not written as its key id says"):
+            verify_log([line])
 
     def test_the_executors_key_cannot_be_a_party_key(self) -> None:
         both = make_public("producer", KeyKind.EXECUTOR, None)

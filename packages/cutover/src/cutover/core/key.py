@@ -11,6 +11,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from securesystemslib.signer import SSlibKey
 
 
@@ -45,6 +46,19 @@ class PublicKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     kind: KeyKind
     party: Party | None
     name: str
+
+    @property
+    def is_genuine(self) -> bool:
+        """Whether `public` is an Ed25519 key in its one spelling and `keyid` is the one derived from it.
+
+        Without this one key could fill two places: hex digits can be written in two ways, and a key id
+        can be made up.
+        """
+        try:
+            derived = SSlibKey.from_crypto(Ed25519PublicKey.from_public_bytes(bytes.fromhex(self.public)))
+        except ValueError:
+            return False
+        return (self.keyid, self.public) == (derived.keyid, derived.keyval["public"])
 
     def to_verifier(self) -> SSlibKey:
         """Return the key in the form that verifies DSSE envelopes."""

@@ -286,7 +286,14 @@ def _opening_keys(body: Opened) -> dict[str, PublicKey]:
     return {key.keyid: key for key in body.keys}
 
 
+def _verify_genuine(index: int, key: PublicKey) -> None:
+    if not key.is_genuine:
+        raise LogDamaged(index, f"the key of {key.name} is not written as its key id says")
+
+
 def _verify_opening(index: int, body: Opened, signers: tuple[PublicKey, ...]) -> None:
+    for key in body.keys:
+        _verify_genuine(index, key)
     publics = [key.public for key in body.keys]
     if len(set(publics)) != len(publics) or len(_opening_keys(body)) != len(publics):
         raise LogDamaged(index, "one key fills two places")
@@ -300,6 +307,7 @@ def _verify_opening(index: int, body: Opened, signers: tuple[PublicKey, ...]) ->
 
 
 def _verify_binding(index: int, body: RoleBound, known: dict[str, PublicKey]) -> None:
+    _verify_genuine(index, body.key)
     if body.key.kind is not KeyKind.HOLDER or body.key.party is not body.party:
         raise LogDamaged(index, "a role is bound to a key that is not a holder key of that party")
     earlier = known.get(body.key.keyid)
