@@ -239,6 +239,7 @@ class GoodCase:
         *,
         probe_signers: tuple[str, ...] = ("producer", "consumer"),
         restored: bool = True,
+        answered: bool = True,
         attempt: int = 1,
     ) -> None:
         """Go to the target and back, seen by both parties, and collect what was seen."""
@@ -247,7 +248,7 @@ class GoodCase:
         self._steps(Operation.DRILL, FORWARD_STEPS, attempt)
         self.stop(StopCondition.DRILL_RETURN, "planned way back of the drill")
         if restored:
-            self.restore(Operation.DRILL, attempt=attempt)
+            self.restore(Operation.DRILL, attempt=attempt, answered=answered)
         for party, signer in zip(Party, probe_signers, strict=False):
             self.add(Observed(subject=f"probe/{party}", facts={"saw": "v0.3.2,v0.4.0,v0.3.2"}), signer)
         if self.documents["drill"] == good.make_drill(finished_at=good.START):
@@ -291,8 +292,8 @@ class GoodCase:
         """Say stop."""
         self.add(Stopped(condition=condition, reason=reason, observed_at=self.now), signer)
 
-    def restore(self, operation: Operation, *, attempt: int = 1) -> None:
-        """Come back to the baseline in 20 ms."""
+    def restore(self, operation: Operation, *, attempt: int = 1, answered: bool = True) -> None:
+        """Come back to the baseline in 20 ms, or without an answer of it."""
         self.add(RouteClosed(service_contract="service.v3", reason="stopped"), "executor")
         observed = self.now
         self.add(
@@ -302,7 +303,7 @@ class GoodCase:
                 t_observed=observed,
                 t_decided=observed + timedelta(milliseconds=2),
                 t_routed=observed + timedelta(milliseconds=5),
-                t_first_baseline_reply=observed + timedelta(milliseconds=20),
+                t_first_baseline_reply=observed + timedelta(milliseconds=20) if answered else None,
                 requests_at_risk=3,
                 counts={"enriched": 120, "fallback/offline": 2, "gateway-made": 2},
             ),

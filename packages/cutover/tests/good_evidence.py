@@ -18,6 +18,7 @@ from contracts.core.handoff import (
 from contracts.core.handoff import Handoff as Payload
 from cutover.core import evidence as seen
 from cutover.core.evidence import Evidence
+from cutover.core.fault import PRODUCER_FAULTS
 from cutover.core.key import Party
 from cutover.core.program import (
     ConsumerSide,
@@ -314,7 +315,7 @@ def _make_suite(party: Party, name: str, command: tuple[str, ...], commit: str) 
 
 
 def _make_fallback() -> seen.Fallback:
-    faults = ("hang", "refuse")
+    faults = PRODUCER_FAULTS
     drafts = tuple(
         seen.FaultDraft(
             fault=fault,

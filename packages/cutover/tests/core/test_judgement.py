@@ -106,9 +106,9 @@ ELSEWHERE: Mapping[str, Mapping[str, object]] = {
     "contract-change": {"target_version": "service.v9", "target_tag_openapi_sha256": "0" * 64},
     "producer-suite": {"party": "consumer", "declared_commit": "0" * 40, "declared": ()},
     "consumer-suite": {"party": "producer", "declared_commit": "0" * 40, "declared": ()},
-    "fallback": {"deadline_s": 60.0},
+    "fallback": {"deadline_s": 60.0, "faults": ("refuse",)},
     "rehearsal": {"target_tag": "v9.9.9", "min_questions": 0, "rules": ()},
-    "answers": {"threshold": 0.6},
+    "answers": {"threshold": 0.6, "min_asked": 1},
     "drill": {"inverse_commit": "0" * 40, "min_drafts": 1, "restore_limit_s": 600.0},
 }
 
@@ -188,6 +188,20 @@ class TestDrillEvidenceIsBoundToTheEntries:
         log = GoodCase().run(until="rehearse")
         log.drill(restored=False)
         assert judge_named("drill", log.case()) == (Outcome.FAILED, "not-restored")
+
+    def test_a_way_back_to_a_baseline_that_did_not_answer_is_none(self) -> None:
+        """Whatever time the document claims: the entry knows of no first answer."""
+        log = GoodCase().run(until="rehearse")
+        log.drill(answered=False)
+        assert judge_named("drill", log.case()) == (Outcome.FAILED, "not-restored")
+
+    @pytest.mark.parametrize("name", ["drill", "answers"])
+    def test_a_later_drill_that_broke_off_leaves_nothing_of_an_earlier_one(self, name: str) -> None:
+        """Its way back and both probes are in the log; what it counted is not."""
+        log = GoodCase().run(until="drill")
+        log.documents |= {"drill": None, "answers": None}
+        log.drill(attempt=2)
+        assert judge_named(name, log.case()) == (Outcome.UNKNOWN, "evidence-stale")
 
 
 @pytest.mark.parametrize("name", sorted(COLLECTED))

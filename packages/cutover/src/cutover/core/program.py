@@ -141,6 +141,11 @@ class Thresholds(_Record, frozen=True, kw_only=True):
     min_drill_drafts: int = 20
     clock_skew_s: float = 5.0
 
+    @property
+    def min_answers(self) -> int:
+        """How many policy questions a drill must ask of each release: not every draft asks one."""
+        return self.min_drill_drafts // 2
+
 
 class Watch(_Record, frozen=True, kw_only=True):
     """What the watch tolerates and how long it looks."""

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from cutover.core.case import Case
 from cutover.core.entry import HandedOff, Prepared
 from cutover.core.evidence import AnswerCounts, Answers
+from cutover.core.gate.drill import DRILLED_AGAIN, has_begun_since
 from cutover.core.gate.gate import Clause, CollectedGate, find_difference
 
 
@@ -73,12 +74,15 @@ class AnswersGate(CollectedGate[Answers]):
     follows = (HandedOff, Prepared)
 
     def find_mismatch(self, case: Case, evidence: Answers) -> str | None:
-        """Hold releases and threshold against the program."""
+        """Hold releases, threshold and how much must be asked against the program; one drill, one count."""
         program = case.program
+        if has_begun_since(case, self.name):
+            return DRILLED_AGAIN
         return find_difference(
             baseline=(evidence.baseline.release_tag, program.baseline.release_tag),
             target=(evidence.target.release_tag, program.target.release_tag),
             threshold=(evidence.threshold, program.thresholds.applied_share),
+            min_asked=(evidence.min_asked, program.thresholds.min_answers),
         )
 
     def describe(self, evidence: Answers) -> str:

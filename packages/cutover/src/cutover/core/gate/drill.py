@@ -30,6 +30,16 @@ from cutover.core.gate.gate import Clause, CollectedGate, calculate_change, find
 from cutover.core.key import Party
 
 PROBE_SUBJECT = "probe/"
+DRILLED_AGAIN = "a drill before the newest one"
+
+
+def has_begun_since(case: Case, gate: str) -> bool:
+    """Say whether a drill was begun after the newest evidence for a gate was collected. Pure.
+
+    What an earlier drill showed says nothing about a later one, least of all when that one broke off.
+    """
+    found, newest = case.newest_evidence(gate), _entries_of_newest_drill(case.entries)
+    return found is not None and bool(newest) and newest[0].index > found[0].index
 
 
 class DrillGate(CollectedGate[Drill]):
@@ -50,7 +60,7 @@ class DrillGate(CollectedGate[Drill]):
         return replace(
             evidence,
             authorized=evidence.authorized and _was_authorized(case, entries),
-            restore_s=_restore_s(restored, evidence),
+            restore_s=_restore_s(restored),
             probes=tuple(
                 replace(probe, signer_party=_signer_of(probe, entries)) for probe in evidence.probes
             ),
@@ -60,6 +70,8 @@ class DrillGate(CollectedGate[Drill]):
 
     def find_mismatch(self, case: Case, evidence: Drill) -> str | None:
         """Hold releases, limits and the way back's commit against program and preparation."""
+        if has_begun_since(case, self.name):
+            return DRILLED_AGAIN
         program, prepared = case.program, case.newest(Prepared)
         return find_difference(
             baseline=(evidence.baseline_tag, program.baseline.release_tag),
@@ -221,11 +233,9 @@ def _was_authorized(case: Case, drill: Sequence[Entry]) -> bool:
     return find_authorization(before, Scope.REHEARSAL, at=drill[0].time) is not None
 
 
-def _restore_s(restored: Restored | None, evidence: Drill) -> float | None:
-    if restored is None:
+def _restore_s(restored: Restored | None) -> float | None:
+    if restored is None or restored.t_first_baseline_reply is None:
         return None
-    if restored.t_first_baseline_reply is None:
-        return evidence.restore_s
     return (restored.t_first_baseline_reply - restored.t_observed).total_seconds()
 
 

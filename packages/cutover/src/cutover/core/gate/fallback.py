@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from cutover.core.case import Case
 from cutover.core.entry import HandedOff, Prepared
 from cutover.core.evidence import Fallback, FaultDraft
+from cutover.core.fault import PRODUCER_FAULTS
 from cutover.core.gate.gate import (
     Clause,
     CollectedGate,
@@ -33,8 +34,11 @@ class FallbackGate(CollectedGate[Fallback]):
     follows = (HandedOff, Prepared)
 
     def find_mismatch(self, case: Case, evidence: Fallback) -> str | None:
-        """Hold the deadline against the program's."""
-        return find_difference(deadline_s=(evidence.deadline_s, case.program.thresholds.draft_deadline_s))
+        """Hold the deadline against the program's, and the faults against those that there are."""
+        return find_difference(
+            deadline_s=(evidence.deadline_s, case.program.thresholds.draft_deadline_s),
+            faults_left_out=(sorted(set(PRODUCER_FAULTS) - set(evidence.faults)), []),
+        )
 
     def describe(self, evidence: Fallback) -> str:
         """Return how many drafts met how many faults."""
