@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +24,7 @@ from cutover.core.entry import (
     RouteClosed,
     RoutePointed,
     StepDone,
+    StepIntended,
 )
 from cutover.core.log import VerifiedLog
 from cutover.core.route import calculate_routes
@@ -129,6 +133,47 @@ def test_of_two_that_come_at_once_one_takes_it_and_the_other_finds_nothing_to_do
     assert sum(result is not None for result in results) == 1
     assert_on_baseline(move, operation, move.repin(operation).inverse_commit)
     assert move.consumer.reloads == 1
+
+
+HUNG = """
+import sys, time
+from pathlib import Path
+from cutover.service.turn import take_turn
+with take_turn(Path(sys.argv[1])):
+    print("taken", flush=True)
+    time.sleep(600)
+"""
+
+
+@contextmanager
+def hanging(folder: Path) -> Iterator[None]:
+    """Let another process take its turn and not come back."""
+    with subprocess.Popen((sys.executable, "-c", HUNG, str(folder)), stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield
+        process.kill()
+
+
+def test_whoever_hangs_with_the_turn_does_not_hold_up_the_way_back(move: Move, operation: Operation) -> None:
+    move.stop()
+    with hanging(move.folder):
+        assert take_back(move.station(), QuietTraffic(), turn_patience_s=0.05) is not None
+    assert_on_baseline(move, operation, move.repin(operation).inverse_commit)
+
+
+def test_what_the_hung_one_does_late_moves_nothing(tmp_path: Path, operation: Operation) -> None:
+    """It was about to move the ref; after the way back its swap fails and its step begins no move."""
+    move = Move(tmp_path)
+    move.open_baseline()
+    move.forward(operation, until=ForwardStep.OPEN_TARGET)
+    repin = move.repin(operation)
+    move.stop()
+    with hanging(move.folder):
+        assert take_back(move.station(), QuietTraffic(), turn_patience_s=0.05) is not None
+    assert not move.origin.compare_and_swap(LIVE_REF, repin.forward_commit, repin.base_commit)
+    move.add(StepIntended(operation=operation, attempt=1, step=ForwardStep.MOVE_REF))
+    assert_on_baseline(move, operation, repin.inverse_commit)
 
 
 class DeadlyLog:

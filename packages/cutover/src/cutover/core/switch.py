@@ -99,16 +99,21 @@ _MOVES = (Operation.DRILL, Operation.FORWARD)
 def calculate_operation(entries: Iterable[Entry]) -> OperationState | None:
     """Return the move in progress after `entries` (oldest first), or None. Pure.
 
-    A step without anything prepared before it moves nothing and begins nothing.
+    A step without anything prepared before it moves nothing and begins nothing; neither does a step of an
+    attempt that has ended, written late by somebody who hung while it was taken back.
     """
     prepared: Prepared | None = None
     state: OperationState | None = None
+    ended: set[tuple[Operation, int]] = set()
     for entry in entries:
         if isinstance(entry.body, Prepared):
             prepared = entry.body
         if state is None:
             state = _begin(entry, prepared)
+            if state is not None and (state.operation, state.attempt) in ended:
+                state = None
         elif _ends(entry, state):
+            ended.add((state.operation, state.attempt))
             state = None
             continue
         if state is not None:

@@ -4,8 +4,10 @@ A `Stopped` entry in a move in progress is the durable decision; from there only
 Its steps are: close the target's route (durable, then applied), compare-and-swap the live ref from the
 forward commit to its inverse, make the consumer reload, wait for the first answer of the baseline. Each is
 intended durably before and written after it was seen to hold, and each may be taken again: whoever starts
-after a crash takes the steps that are not done and ends in the same state. Only one takes it at a time
-(`cutover.service.turn`); who comes second finds nothing left to do.
+after a crash takes the steps that are not done and ends in the same state. One takes it at a time
+(`cutover.service.turn`); who comes second finds nothing left to do. Whoever holds the turn and hangs is
+waited for no longer than `TURN_PATIENCE_S`: then the live ref is taken to the inverse commit from wherever it
+is, so that a swap from base to forward that is still to come finds another commit and fails.
 
 Times are instants of this machine's clock: `t_observed` from the stop, `t_decided` when the stop was
 known to be durable, `t_routed` when the gateway had swapped its routes, `t_first_baseline_reply` when it
@@ -39,11 +41,13 @@ from cutover.core.switch import OperationState, ReturnStep, StopSeen, calculate_
 from cutover.errors import CutoverError, RepositoryError
 from cutover.ports import Clock, ConsumerControl, GatewayControl, LogStore, Repository
 from cutover.service.traffic import RemoteTraffic, Traffic
-from cutover.service.turn import take_turn
+from cutover.service.turn import take_turn_or_go_on
 
 RELOAD_TRIES = 3
 RELOAD_PAUSE_S = 0.1
 REPLY_TIMEOUT_S = 3.0
+TURN_PATIENCE_S = 2.0
+"""How long somebody else's act may take before it counts as hung; one is some milliseconds of work."""
 _NOT_SEEN = "not seen"
 
 
@@ -112,7 +116,13 @@ def restore(executor: ExecutorWayBack) -> Restored | None:
     return take_back(executor, traffic)
 
 
-def take_back(way: WayBack, traffic: Traffic, *, reply_timeout_s: float = REPLY_TIMEOUT_S) -> Restored | None:
+def take_back(
+    way: WayBack,
+    traffic: Traffic,
+    *,
+    reply_timeout_s: float = REPLY_TIMEOUT_S,
+    turn_patience_s: float = TURN_PATIENCE_S,
+) -> Restored | None:
     """Take the way back if a move in progress was stopped. Idempotent; one at a time on this machine.
 
     A consumer that cannot be told to reload does not hold it up: it polls, and the entries say so.
@@ -121,6 +131,7 @@ def take_back(way: WayBack, traffic: Traffic, *, reply_timeout_s: float = REPLY_
         way: Ports.
         traffic: Who carries the traffic.
         reply_timeout_s: How long to wait for the first answer of the baseline.
+        turn_patience_s: How long to wait for whoever else is moving something.
 
     Returns:
         What was measured; None when nothing is in progress (any more), or nobody said stop.
@@ -130,21 +141,25 @@ def take_back(way: WayBack, traffic: Traffic, *, reply_timeout_s: float = REPLY_
             and what was seen is appended.
         LogError: When the log cannot be written; routes, refs and consumer stay as they are.
     """
-    with take_turn(way.folder):
+    with take_turn_or_go_on(way.folder, way.clock, patience_s=turn_patience_s) as is_alone:
         state = calculate_operation(way.log.read().entries)
         if state is None or state.stop is None:
             return None
-        return _Return(way=way, traffic=traffic, state=state, stop=state.stop).run(reply_timeout_s)
+        if not is_alone:
+            way.narrate(f"somebody has held the turn for {turn_patience_s:g} s; going on without it")
+        back = _Return(way=way, traffic=traffic, state=state, stop=state.stop, is_alone=is_alone)
+        return back.run(reply_timeout_s)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Return:
-    """The way back of one attempt."""
+    """The way back of one attempt; not `is_alone` when somebody who hangs may still be in an act forward."""
 
     way: WayBack
     traffic: Traffic
     state: OperationState
     stop: StopSeen
+    is_alone: bool
 
     def run(self, reply_timeout_s: float) -> Restored:
         before = self.traffic.counts()
@@ -157,6 +172,8 @@ class _Return:
         first = self._step(
             ReturnStep.FIRST_BASELINE_REPLY, lambda: self._await_reply(routed, reply_timeout_s)
         )
+        if (taken := self._find_taken()) is not None:
+            return taken
         restored = Restored(
             operation=self.state.return_operation,
             attempt=self.state.attempt,
@@ -170,6 +187,13 @@ class _Return:
         self._append(restored)
         self.way.narrate(f"restored to {self.way.program.baseline.release_tag}")
         return restored
+
+    def _find_taken(self) -> Restored | None:
+        """Return what somebody measured who took the same way meanwhile; only possible when not alone."""
+        mine = (self.state.return_operation, self.state.attempt)
+        bodies = (entry.body for entry in self.way.log.read().entries[self.state.since :])
+        ended = (body for body in bodies if isinstance(body, Restored))
+        return next((body for body in ended if (body.operation, body.attempt) == mine), None)
 
     def _step(self, step: ReturnStep, act: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
         """Take a step that is not done yet: durable intent before, what was seen after."""
@@ -213,9 +237,12 @@ class _Return:
 
     def _move_ref_back(self) -> Mapping[str, str]:
         repin, ref, origin = self.state.repin, self.state.live_ref, self.way.consumer_origin
-        # Swapped without looking first: on the usual way that saves a git process.
-        if origin.compare_and_swap(ref, repin.inverse_commit, repin.forward_commit):
-            return {"commit": repin.inverse_commit, "from": repin.forward_commit}
+        # Swapped without looking first: on the usual way that saves a git process. When not alone, from base
+        # too, and then once more from forward, where it may have gone between the two.
+        forward, base = repin.forward_commit, repin.base_commit
+        for start in (forward,) if self.is_alone else (forward, base, forward):
+            if origin.compare_and_swap(ref, repin.inverse_commit, start):
+                return {"commit": repin.inverse_commit, "from": start}
         live = origin.resolve(ref)
         if live in (repin.base_commit, repin.inverse_commit):
             return {"commit": live or "", "from": live or ""}

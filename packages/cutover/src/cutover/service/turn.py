@@ -15,9 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cutover.errors import Refused
+from cutover.ports import Clock
 
 TURN_FILE = "turn.lock"
 EXECUTOR_FILE = "executor.lock"
+_LOOK_S = 0.002
 
 
 @contextmanager
@@ -36,6 +38,25 @@ def take_turn(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
+def take_turn_or_go_on(folder: Path, clock: Clock, *, patience_s: float) -> Iterator[bool]:
+    """As `take_turn`, but wait for so long only: a way back must not hang on whoever hangs.
+
+    A lock whose holder is stopped or stuck is never let go. Who goes on without it must make sure that
+    what the other one was about to do can no longer happen, and that doing it twice is doing it once.
+
+    Yields:
+        Whether the turn is ours.
+    """
+    fd, deadline = _open(folder / "run" / TURN_FILE), clock.monotonic() + patience_s
+    try:
+        while not (is_ours := _try_lock(fd)) and clock.monotonic() < deadline:
+            clock.pause(_LOOK_S)
+        yield is_ours
+    finally:
+        os.close(fd)
+
+
+@contextmanager
 def be_the_executor(folder: Path) -> Iterator[None]:
     """Be the only executor at work on a program folder.
 
@@ -44,15 +65,19 @@ def be_the_executor(folder: Path) -> Iterator[None]:
     """
     fd = _open(folder / "run" / EXECUTOR_FILE)
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Refused(
-                "another executor is at work here; wait until it ends, or use 'cutover stop'"
-            ) from None
+        if not _try_lock(fd):
+            raise Refused("another executor is at work here; wait until it ends, or use 'cutover stop'")
         yield
     finally:
         os.close(fd)
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _open(path: Path) -> int:
