@@ -42,13 +42,11 @@ def rehearse(folder: Folder = HERE, keys: Keys = OWN_KEYS, json: Json = False) -
 
 
 def drill(folder: Folder = HERE, keys: Keys = OWN_KEYS, json: Json = False) -> None:
-    """To the target and back under live traffic; exit 0 when the gate passes (executor)."""
-    from cutover.core.gate.drill import DrillGate
+    """To the target and back under live traffic; after `complete`, refreshed from there (executor)."""
     from cutover.core.outcome import Outcome
-    from cutover.service import drill as drilling
+    from cutover.service.refresh import drill_or_refresh
 
-    evidence = drilling.drill(open_executor(folder, keys))
-    verdict = DrillGate().check(evidence)
+    evidence, verdict = drill_or_refresh(open_executor(folder, keys))
     show_json(evidence) if json else show_line(f"drill {verdict.outcome}: {verdict.reason}")
     raise typer.Exit(0 if verdict.outcome is Outcome.PASSED else 1)
 

@@ -128,12 +128,14 @@ class Prepared(Body, frozen=True, kw_only=True, tag=_tag):
     """The consumer's repin, written but not live.
 
     A drill leaves the live ref on the drill's inverse commit, which therefore is the base of the
-    execution's pair. A later `Prepared` supersedes an earlier one.
+    execution's pair. `refresh` is the pair of the drill after completion: from the execution's forward
+    commit over its inverse to the new baseline again. A later `Prepared` supersedes an earlier one.
     """
 
     live_ref: str
     drill: Repin
     execution: Repin
+    refresh: Repin | None = None
 
 
 class EvidenceCollected(Body, frozen=True, kw_only=True, tag=_tag):

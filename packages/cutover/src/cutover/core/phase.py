@@ -36,6 +36,7 @@ from cutover.core.gate.gate import CollectedGate
 from cutover.core.gate.table import EXECUTION_GATES, REHEARSAL_GATES, AnyGate
 from cutover.core.key import Party
 from cutover.core.outcome import DecisionOutcome, Outcome
+from cutover.core.refreshed_drill import is_refreshed
 from cutover.core.switch import ForwardStep, OperationState, calculate_operation
 
 
@@ -95,6 +96,8 @@ def calculate_next_step(case: Case) -> NextStep:
     the work; then the decision, its approvals and the step that it authorizes.
     """
     phase = calculate_phase(case.entries)
+    if phase is Phase.COMPLETE and _awaits_refresh(case):
+        return NextStep(command="drill", by=_EXECUTOR, why="refresh the drill against the new baseline")
     if phase in _FIXED_STEPS:
         return _FIXED_STEPS[phase]
     if phase is Phase.STOPPED or phase is Phase.ROLLED_BACK:
@@ -103,6 +106,11 @@ def calculate_next_step(case: Case) -> NextStep:
     if authorized is not None:
         return authorized
     return _prepare_execution(case, calculate_decision(case, Scope.EXECUTION))
+
+
+def _awaits_refresh(case: Case) -> bool:
+    prepared = case.newest(Prepared)
+    return prepared is not None and prepared[1].refresh is not None and not is_refreshed(case)
 
 
 _EXECUTOR = "executor"

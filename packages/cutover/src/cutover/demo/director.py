@@ -190,7 +190,8 @@ class Director:
 
     def complete(self) -> None:
         """The point of no return."""
-        self._step("executor", "complete", "complete", keys="executor")
+        self._step("executor", "complete: the target is the new baseline", "complete", keys="executor")
+        self._step("executor", "drill again, from the new baseline and home", "drill", keys="executor")
 
     def record(self) -> Path:
         """Render the record and verify what was rendered."""

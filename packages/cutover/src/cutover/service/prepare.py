@@ -33,7 +33,7 @@ class _Trio(NamedTuple):
 
 
 def prepare(station: Station) -> Entry:
-    """Write both pairs of commits and append where they are.
+    """Write the pairs of commits and append where they are.
 
     Args:
         station: With the consumer's party key.
@@ -54,12 +54,13 @@ def prepare(station: Station) -> Entry:
     execution = _write_pair(station, entry, drill.inverse_commit, current, manifest, name="")
     if origin.resolve(live_ref) != base:
         raise Refused(f"{live_ref} moved while the repin was being prepared; run 'cutover prepare' again")
-    body = Prepared(live_ref=live_ref, drill=drill, execution=execution)
+    refresh = _write_refresh(station, entry, execution, current, manifest)
+    body = Prepared(live_ref=live_ref, drill=drill, execution=execution, refresh=refresh)
     return station.log.append(body, station.signer)
 
 
 def side_ref(program: Program, name: str) -> str:
-    """Return the full side ref of one of the four prepared commits. Pure."""
+    """Return the full side ref of a prepared commit. Pure."""
     return f"refs/cutover/{program.name}/{name}"
 
 
@@ -137,6 +138,24 @@ def _write_pair(
         forward_commit=forward,
         inverse_ref=_point(station, f"{name}inverse", inverse),
         inverse_commit=inverse,
+    )
+
+
+def _write_refresh(
+    station: Station, entry: Entry, execution: Repin, current: _Trio, manifest: bytes
+) -> Repin:
+    """Write the pair of the drill after completion: over the execution's inverse and to the target again."""
+    assert isinstance(entry.body, HandedOff)  # noqa: S101  # `_require_ready` found it by this type
+    away = execution.inverse_commit
+    target = _repin(station.program, entry.body, current, manifest, consumer_commit=away)
+    subject = f"Pin MemoryKernel {entry.body.release_tag} again, after the refreshed drill"
+    home = _commit(station, entry, away, target, f"{subject}\n\nPrepared by cutover {station.program.name}.")
+    return Repin(
+        base_commit=execution.forward_commit,
+        forward_ref=execution.inverse_ref,
+        forward_commit=away,
+        inverse_ref=_point(station, "refreshed", home),
+        inverse_commit=home,
     )
 
 

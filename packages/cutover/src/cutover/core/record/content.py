@@ -8,7 +8,7 @@ Source: cutover-program, "The decision record"; the decision record of February 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -55,6 +55,7 @@ from cutover.core.record.model import (
     StopLine,
     WindowLine,
 )
+from cutover.core.refreshed_drill import judge_refreshed_drill
 from cutover.core.role import calculate_role_states, find_role_problem
 from cutover.core.switch import ForwardStep
 from cutover.errors import EvidenceUnreadable
@@ -324,6 +325,19 @@ def _describe_completion(case: Case, gates: tuple[GateResult, ...]) -> tuple[Com
             is_shown="drill" in passed,
             fact=passed.get("drill", "a drill ran, but its gate did not pass" if drill else "not shown"),
         ),
+        *_describe_refreshed_drill(case),
+    )
+
+
+def _describe_refreshed_drill(case: Case) -> Iterator[CompletionLine]:
+    """Only a completed program has anything to refresh."""
+    if case.newest(Completed) is None:
+        return
+    verdict = judge_refreshed_drill(case)
+    yield CompletionLine(
+        text="Rollback drill refreshed against the new baseline",
+        is_shown=verdict.outcome is Outcome.PASSED,
+        fact=verdict.reason,
     )
 
 
