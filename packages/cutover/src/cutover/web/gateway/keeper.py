@@ -26,7 +26,7 @@ from cutover.core.program import Program
 from cutover.core.route import EMPTY, calculate_routes
 from cutover.core.stop import Exchange, Failure, check_exchange
 from cutover.core.switch import calculate_operation
-from cutover.errors import CutoverError
+from cutover.errors import CutoverError, ReleaseUnreachable
 from cutover.ports import Clock, ConsumerControl, GatewayStats, LogStore, Repository
 from cutover.service.restore import take_back
 from cutover.web.gateway.traffic import Traffic
@@ -203,21 +203,30 @@ class Keeper:
     # On the follower's or the stopper's thread: the traffic, as a way back sees it.
 
     def apply_routes(self) -> int:
-        """Swap routes to those of all entries there are; return requests in flight on the target then."""
+        """Swap routes to those of all entries there are; return requests in flight on the target then.
+
+        Raises:
+            ReleaseUnreachable: When the event loop did not get to it: then nothing is known of the routes.
+        """
         entries = self._station.log.read().entries
         done = threading.Event()
         at_risk = 0
 
         def swap() -> None:
             nonlocal at_risk
-            self._table = calculate_routes(entries[self._followed :], self._table)
-            self._followed = len(entries)
+            fresh = entries[self._followed :]  # the log grows meanwhile: each entry is looked at once
+            self._table = calculate_routes(fresh, self._table)
+            self._followed += len(fresh)
             at_risk = self.traffic.tally.in_flight[self._station.program.target.release_tag]
             self.traffic.swap(self._table)
             done.set()
 
         self._loop.call_soon_threadsafe(swap)
-        done.wait(_SWAP_TIMEOUT_S)
+        if not done.wait(_SWAP_TIMEOUT_S):
+            raise ReleaseUnreachable(
+                f"the gateway did not swap its routes within {_SWAP_TIMEOUT_S:g} s; it is tried again",
+                kind="timeout",
+            )
         return at_risk
 
     def await_baseline_reply(self, since: datetime, timeout_s: float) -> datetime | None:
