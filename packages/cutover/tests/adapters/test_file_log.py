@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import signal
@@ -243,3 +244,18 @@ def test_a_killed_appender_loses_nothing_it_acknowledged_and_blocks_nobody(
     log = FileLog(opened_log.path, SetClock(datetime.now(UTC) + timedelta(seconds=1)))
     assert log.append(stop, executor_signer).index > acknowledged
     assert log.read().entries[-1].body == stop
+
+
+def test_a_writer_that_was_stopped_in_the_middle_is_named_and_not_waited_for(
+    opened_log: FileLog, executor_signer: CryptoSigner
+) -> None:
+    """What it was about to write could still come, so nothing is written beside it either."""
+    head = opened_log.read().head
+    impatient = FileLog(opened_log.path, SetClock(datetime(2026, 2, 8, 12, 1, tzinfo=UTC)), patience_s=0.01)
+    with opened_log.path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(LogError, match="another process has held the decision log"):
+            impatient.append(observed(1), executor_signer)
+        with pytest.raises(LogError, match="another process has held the decision log"):
+            impatient.read()
+    assert impatient.append(observed(1), executor_signer).index == head.size

@@ -18,6 +18,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -32,6 +33,9 @@ from cutover.ports import Clock
 
 _MAX_LOG_BYTES = 1 << 30
 _READ_BYTES = 1 << 20
+_LOCK_PAUSE_S = 0.001
+PATIENCE_S = 10.0
+"""Reading and writing take milliseconds each; a disk may be slow, a process that waits for ever is worse."""
 
 
 class FileLog:
@@ -41,12 +45,16 @@ class FileLog:
         path: The file; it and its folder are made by the first append.
         clock: Stamps the entries that `append` writes.
         skew: How far this clock may lie behind the newest entry.
+        patience_s: How long to wait while another process reads or writes.
     """
 
-    def __init__(self, path: Path, clock: Clock, *, skew: timedelta = DEFAULT_SKEW) -> None:
+    def __init__(
+        self, path: Path, clock: Clock, *, skew: timedelta = DEFAULT_SKEW, patience_s: float = PATIENCE_S
+    ) -> None:
         self._path = path
         self._clock = clock
         self._skew = skew
+        self._patience_s = patience_s
         self._log = VerifiedLog(skew=skew)
         self._offset = 0
         self._inode: int | None = None
@@ -124,10 +132,26 @@ class FileLog:
         except OSError as exc:
             raise LogError(f"the decision log cannot be opened: {exc}; check {self._path}") from exc
         try:
-            fcntl.flock(fd, lock)  # let go by close
+            self._lock(fd, lock)  # let go by close
             yield fd
         finally:
             os.close(fd)
+
+    def _lock(self, fd: int, lock: int) -> None:
+        """Wait for whoever writes, but not for one that was stopped in the middle: it never lets go."""
+        deadline = time.monotonic() + self._patience_s
+        while True:
+            try:
+                fcntl.flock(fd, lock | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise LogError(
+                        f"another process has held the decision log for {self._patience_s:g} s; "
+                        f"look for one that is stopped or hangs ('fuser {self._path}') and end it"
+                    ) from None
+                time.sleep(_LOCK_PAUSE_S)
+            else:
+                return
 
     def _read_fresh(self, fd: int) -> bytes:
         """Return the bytes after what was verified; the file must still be the one that was verified."""
