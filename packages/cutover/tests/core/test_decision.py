@@ -20,6 +20,7 @@ from cutover.core.entry import (
     Entry,
     EvidenceCollected,
     Observed,
+    Operation,
     Scope,
     StopCondition,
     Waived,
@@ -379,3 +380,11 @@ def test_the_order_of_what_does_not_supersede_changes_nothing(
     one, other = (calculate_decision(log.case(), Scope.REHEARSAL) for log in (straight, shuffled))
     assert one.outcome is DecisionOutcome.GO
     assert encode_decision(one) == encode_decision(other)
+
+
+def test_a_go_that_was_taken_back_authorizes_no_second_try_whatever_the_stop_was_called() -> None:
+    log = GoodCase().run(until="execute")
+    log.stop(StopCondition.DRILL_RETURN, "called a drill's way back")
+    log.restore(Operation.ABORT)
+    verdict = check_authorization(log.case(), Scope.EXECUTION)
+    assert (verdict.outcome, verdict.reason_code) == (Outcome.FAILED, "decision-superseded")

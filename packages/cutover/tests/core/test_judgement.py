@@ -169,6 +169,12 @@ class TestDrillEvidenceIsBoundToTheEntries:
         log.drill()
         assert judge_named("drill", log.case()) == (Outcome.FAILED, "drill-not-authorized")
 
+    def test_an_authorization_of_another_preparation_is_none(self) -> None:
+        log = GoodCase().run(until="approve-rehearsal")
+        log.prepare()
+        log.drill()
+        assert judge_named("drill", log.case()) == (Outcome.FAILED, "drill-not-authorized")
+
     def test_probes_that_no_party_signed_fail(self) -> None:
         log = GoodCase().run(until="rehearse")
         log.drill(probe_signers=("executor", "executor"))

@@ -180,7 +180,7 @@ class FakeConsumer:
 
     def release_tag(self) -> str | None:
         self._require()
-        on_target = self._file.read_text() in (good.FORWARD, good.DRILL_FORWARD)
+        on_target = self._file.read_text() in (good.FORWARD, good.DRILL_FORWARD, HOME)
         return good.TARGET_TAG if on_target else good.BASELINE_TAG
 
     def reload(self) -> str:
@@ -508,3 +508,7 @@ def _make_matrix(manifest: bytes) -> bytes:
         "expected_producer_manifest_sha256": hashlib.sha256(manifest).hexdigest(),
     }
     return render_matrix(CompatibilityMatrix(baseline_pin=baseline, pairs=(row,)))
+
+
+HOME = good.sha("home")
+"""Where a refreshed drill ends."""

@@ -27,7 +27,9 @@ from cutover.core.entry import (
     EvidenceCollected,
     HandedOff,
     Opened,
+    Operation,
     Prepared,
+    Restored,
     RoleBound,
     RoleReleased,
     Scope,
@@ -183,7 +185,7 @@ def check_authorization(case: Case, scope: Scope) -> Verdict:
     is superseded by no later entry, and would still be GO at this instant. A later entry supersedes
     when it is a new hand-off, preparation, role binding or release, evidence for a gate of the scope,
     a checkpoint (execution), a new waiver of a waived gate, a stop other than a drill's own way back,
-    or the completion.
+    the way back of an execution, or the completion.
     """
     standing = find_standing(case.entries, scope)
     if standing is None:
@@ -302,6 +304,8 @@ def _find_superseding(case: Case, standing: Standing) -> Entry | None:
 def _supersedes(body: Body, gates: set[str], scope: Scope) -> bool:
     if isinstance(body, Stopped):
         return body.condition is not StopCondition.DRILL_RETURN
+    if isinstance(body, Restored):  # whatever the stop before it was called, an execution was taken back
+        return body.operation is Operation.ABORT
     if isinstance(body, EvidenceCollected | Waived):
         return body.gate in gates
     return isinstance(body, _SUPERSEDING) or (isinstance(body, CheckpointPacket) and scope is Scope.EXECUTION)

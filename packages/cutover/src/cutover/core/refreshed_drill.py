@@ -56,7 +56,7 @@ def check_refreshed_drill(evidence: RefreshedDrill) -> Verdict:
     if not e.applied_away or not e.applied_home:
         return failed(
             "not-answered",
-            f"{e.away_tag} answered {e.applied_away} questions and {e.home_tag} {e.applied_home}, expected some",
+            f"{e.away_tag} answered {e.applied_away} questions, {e.home_tag} {e.applied_home}; expected some",
         )
     if e.restore_s is None or e.restore_s > e.restore_limit_s:
         return failed("too-slow", f"home took {e.restore_s} s, expected at most {e.restore_limit_s:g} s")

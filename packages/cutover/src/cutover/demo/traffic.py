@@ -41,7 +41,6 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         asked: Drafts with a policy question whose end is known.
         breaking: Replies against the contract that reached the consumer.
         applied_by: Release tag -> applied answers.
-        gateway_made: Fallbacks whose error the gateway made itself.
     """
 
     elapsed_s: float
@@ -56,7 +55,6 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     applied: int
     fallback: Mapping[str, int]
     applied_by: Mapping[str, int]
-    gateway_made: int
     p50_ms: float
     p99_ms: float
 
@@ -134,7 +132,6 @@ class Traffic:
             applied=self._counts["applied"],
             fallback=dict(sorted(self._fallback.items())),
             applied_by=dict(sorted(self._applied_by.items())),
-            gateway_made=self._counts["gateway_made"],
             p50_ms=round(1e3 * ordered[len(ordered) // 2], 2),
             p99_ms=round(1e3 * ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)], 2),
         )
@@ -161,7 +158,6 @@ class Traffic:
             self._applied_by[policy.get("release_tag") or "?"] += 1
         elif policy["status"] in {"fallback", "pending"}:
             self._fallback[policy.get("reason") or "pending"] += 1
-            self._counts["gateway_made"] += "gateway" in (policy.get("detail") or "")
 
     async def _settle(self, reply: Mapping[str, Any]) -> Mapping[str, Any]:
         policy: Mapping[str, Any] = reply["policy"]

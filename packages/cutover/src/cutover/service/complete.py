@@ -29,6 +29,7 @@ from cutover.core.route import calculate_routes
 from cutover.core.switch import ForwardStep, OperationState, calculate_operation
 from cutover.errors import Refused
 from cutover.service.station import Executor
+from cutover.service.turn import be_the_executor, take_turn
 
 BASELINE_GATE = "active-runtime-baseline"
 """Name under which the new baseline's document is collected; it is nobody's gate."""
@@ -56,6 +57,12 @@ def complete(executor: Executor) -> Entry:
     Raises:
         Refused: With everything that is still missing.
     """
+    with be_the_executor(executor.folder), take_turn(executor.folder):
+        return _complete(executor)
+
+
+def _complete(executor: Executor) -> Entry:
+    """Look and append with everybody else kept out: a stop comes before all of it or after."""
     baseline = check_complete(executor)
     document = executor.evidence.store(encode_canonical(baseline))
     state = calculate_operation(executor.read_case().entries)

@@ -226,11 +226,16 @@ def _entries_of_newest_drill(entries: Sequence[Entry]) -> Sequence[Entry]:
 
 
 def _was_authorized(case: Case, drill: Sequence[Entry]) -> bool:
-    """Say whether an approved GO for the rehearsal stood when the drill's first step was intended."""
+    """Say whether an approved GO for this rehearsal stood when the drill's first step was intended.
+
+    One for another hand-off or another pair of commits is none.
+    """
     if not drill:
         return False
     before = case.entries[: drill[0].index]
-    return find_authorization(before, Scope.REHEARSAL, at=drill[0].time) is not None
+    standing = find_authorization(before, Scope.REHEARSAL, at=drill[0].time)
+    moved = max((e.index for e in before if isinstance(e.body, HandedOff | Prepared)), default=-1)
+    return standing is not None and standing.entry.index > moved
 
 
 def _restore_s(restored: Restored | None) -> float | None:

@@ -330,8 +330,9 @@ def _describe_completion(case: Case, gates: tuple[GateResult, ...]) -> tuple[Com
 
 
 def _describe_refreshed_drill(case: Case) -> Iterator[CompletionLine]:
-    """Only a completed program has anything to refresh."""
-    if case.newest(Completed) is None:
+    """Only a completed program that was prepared for it has anything to refresh."""
+    prepared = case.newest(Prepared)
+    if case.newest(Completed) is None or prepared is None or prepared[1].refresh is None:
         return
     verdict = judge_refreshed_drill(case)
     yield CompletionLine(
