@@ -57,11 +57,13 @@ class FakeConsumer:
     Args:
         origin: Where the live ref is.
         failures: How many reloads fail before one works.
+        failure: How they fail, as `ReleaseUnreachable.kind`.
     """
 
     origin: BareRepository
     commit: str
     failures: int = 0
+    failure: str = "refused"
     reloads: int = 0
     reloaded: threading.Event = field(default_factory=threading.Event)
 
@@ -69,7 +71,7 @@ class FakeConsumer:
         self.reloads += 1
         if self.failures:
             self.failures -= 1
-            raise ReleaseUnreachable("the consumer does not answer")
+            raise ReleaseUnreachable("the consumer does not answer", kind=self.failure)
         self.commit = self.origin.resolve(LIVE_REF) or ""
         self.reloaded.set()
         return self.commit

@@ -298,6 +298,15 @@ def test_a_dead_consumer_does_not_hold_up_the_way_back(move: Move, operation: Op
     assert {"failed": "release: the consumer does not answer", "tries": str(RELOAD_TRIES)} in facts
 
 
+def test_a_consumer_that_hangs_is_asked_once(move: Move, operation: Operation) -> None:
+    """Each try would take as long again as the first."""
+    move.consumer.failures, move.consumer.failure = 99, "timeout"
+    move.stop()
+    assert take_back(move.station(), QuietTraffic()) is not None
+    assert move.consumer.reloads == 1
+    assert move.live() == move.repin(operation).inverse_commit
+
+
 def test_no_answer_of_the_baseline_is_said_and_not_invented(move: Move) -> None:
     move.stop()
     restored = take_back(move.station(), QuietTraffic(answers=False), reply_timeout_s=0.0)
