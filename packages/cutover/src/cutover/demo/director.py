@@ -344,7 +344,7 @@ class Director:
                 *command, keys=keys, allowed=allowed, narrate=lambda line: self._screen.detail(step, line)
             )
         except StepRefused as refused:
-            self._screen.end(who, step, good=False, result=refused.outcome.error)
+            self._screen.end(who, step, good=False, result=_find_reason(refused.outcome))
             raise
         self._end(who, step, "")
         return outcome
@@ -397,6 +397,13 @@ _STEP_OF = {Moment.TARGET_OPEN: "open-target", Moment.WATCHING: "run-suites"}
 
 def _is_step(body: EntryBody, step: str) -> bool:
     return isinstance(body, StepDone) and body.operation is Operation.FORWARD and body.step == step
+
+
+def _find_reason(outcome: Outcome) -> str:
+    """Return why a command said no: the stop that its result names, else its last words."""
+    document = outcome.document
+    stopped = document.get("stopped") if isinstance(document, dict) else None
+    return f"{stopped['condition']}: {stopped['reason']}" if stopped else outcome.error
 
 
 def _first_reason(document: Mapping[str, Any]) -> str:

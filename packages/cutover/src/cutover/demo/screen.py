@@ -11,7 +11,6 @@ from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from cutover.demo.result import DemoResult
@@ -83,13 +82,12 @@ class Screen:
     def finish(self, result: DemoResult) -> None:
         """Print the summary."""
         good = result.outcome == "completed"
-        table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-        for name, value in result.rows():
-            table.add_row(Text(name, style="dim"), value)
         self._console.print()
         headline = f"{result.outcome.upper()}: {result.reason}"
         self._console.print(Text(headline, style="bold green" if good else "bold red"), soft_wrap=True)
-        self._console.print(table)
+        for name, value in result.rows():
+            line = Text.assemble((f"{name:<34}", "dim"), value)
+            self._console.print(line, soft_wrap=True)
 
     def _draw(self) -> None:
         if self._live is None:

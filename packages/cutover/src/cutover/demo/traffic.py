@@ -1,6 +1,6 @@
 """Tickets that keep coming in: a process of its own that drafts at the consumer and checks every draft.
 
-    python -m cutover.demo.traffic --consumer URL --tickets FILE [--share 0.6] [--min-rate 30]
+    python -m cutover.demo.traffic --consumer URL --tickets FILE [--share 0.55] [--min-rate 30]
 
 It reads each ticket's draft with enrichment off once, measures the consumer's peak in a closed loop, then
 drafts at a share of that peak until SIGTERM. Every half second one JSON line goes to stdout: `Snapshot`.
@@ -211,7 +211,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="draft tickets at a consumer and check every draft")
     parser.add_argument("--consumer", required=True, help="base URL of the consumer")
     parser.add_argument("--tickets", required=True, help="JSON lines of tickets")
-    parser.add_argument("--share", type=float, default=0.6, help="share of the measured peak to drive")
+    parser.add_argument("--share", type=float, default=0.55, help="share of the measured peak to drive")
     parser.add_argument("--min-rate", type=float, default=30.0, help="drafts per second at least")
     arguments = parser.parse_args()
     lines = Path(arguments.tickets).read_bytes().splitlines()
