@@ -254,3 +254,11 @@ def test_the_process_says_when_it_is_ready_and_ends_well_on_sigterm(target: Rele
 def test_the_faults_before_a_producer_are_the_others() -> None:
     assert set(FAULTS) - set(PRODUCER_FAULTS) == {"altered", "kill"}
     assert all(FAULTS.values())
+
+
+def test_a_web_page_cannot_order_a_fault(injector: RunningInjector) -> None:
+    body = json.dumps({"kind": "hang"}).encode()
+    for origin in ("https://example.com", injector.control.url, "null"):
+        reply = injector.control.request("POST", "/fault", body=body, headers={"origin": origin})
+        assert reply.status == 403
+    assert json.loads(injector.control.request("GET", "/fault").body) == {"fault": None}

@@ -58,13 +58,19 @@ async def running_injector(upstream: str, *, bind: str, control: str) -> AsyncIt
 
 
 class FaultSwitch:
-    """Answers control requests of one injector."""
+    """Answers control requests of one injector; not those of a web page.
+
+    A page on the internet can make a browser post to a loopback port, and one of the orders kills a process.
+    Browsers name where a post comes from, programs do not.
+    """
 
     def __init__(self, injector: Injector) -> None:
         self._injector = injector
 
     async def handle(self, request: Request, _connection: Connection) -> Response:
         """Switch, clear or tell."""
+        if request.header(b"origin") is not None:
+            return _answer(403, {"error": "the request comes from a web page; expected a program"})
         if request.path != "/fault":
             return _answer(404, {"error": "expected /fault"})
         match request.method:
