@@ -124,7 +124,7 @@ class CheckpointsGate(ClauseGate[Checkpoints]):
 
 
 def _newest_packets(case: Case) -> dict[Party, tuple[Entry, CheckpointPacket]]:
-    """Return each party's newest packet, if it stands after the newest hand-off."""
+    """Return each party's newest packet; one that is too old fails on the entries after its head."""
     return {
         entry.signer.party: (entry, body)
         for entry, body in case.all(CheckpointPacket)
