@@ -5,7 +5,7 @@
     ├── Refused                     refused      a step may not be taken now; says what must come first
     ├── LogError                    log
     │   ├── LogDamaged              log-damaged  an entry is changed, missing, out of place or not ours
-    │   └── LogConflict             log-conflict somebody else appended first; read again
+    │   └── LogConflict             log-conflict what was appended meanwhile forbids it
     ├── KeyUnusable                 key          a key is missing, of the wrong kind or not in the program
     ├── RepositoryError             repository   git said no, or a ref moved under us
     ├── EvidenceUnreadable          evidence     bytes are missing, do not match their digest or do not parse
@@ -69,7 +69,7 @@ class LogDamaged(LogError):
 
 
 class LogConflict(LogError):
-    """Raised when the log grew between reading and appending."""
+    """Raised when an entry may not be appended because of what was appended meanwhile."""
 
     code = "log-conflict"
 

@@ -5,10 +5,10 @@ Source: architecture, "Layers".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 from securesystemslib.signer import Signer
@@ -33,6 +33,10 @@ class Clock(Protocol):
         ...
 
 
+Unless: TypeAlias = Callable[[Sequence[Entry]], str | None]
+"""Looks at all entries, oldest first, and says why something may not be appended; None lets it pass."""
+
+
 class LogStore(Protocol):
     """The append-only file of lines behind the decision log; several processes may append."""
 
@@ -44,10 +48,16 @@ class LogStore(Protocol):
         """
         ...
 
-    def append(self, body: EntryBody, *signers: Signer) -> Entry:
+    def append(self, body: EntryBody, *signers: Signer, unless: Unless | None = None) -> Entry:
         """Sign `body` onto the newest head and make it durable before returning.
 
+        Args:
+            body: What the entry says.
+            signers: Who signs it.
+            unless: Asked of all entries while nobody else can append; a reason refuses.
+
         Raises:
+            LogConflict: With the reason that `unless` gave; nothing was appended.
             LogDamaged: When what is there does not verify, or `body` may not stand there.
         """
         ...

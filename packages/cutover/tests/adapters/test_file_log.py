@@ -13,7 +13,7 @@ import pytest
 from cutover.adapters.file_log import FileLog
 from cutover.core.entry import Observed, StopCondition, Stopped
 from cutover.core.log import MAX_LINE_BYTES
-from cutover.errors import LogDamaged, LogError
+from cutover.errors import LogConflict, LogDamaged, LogError
 from cutover.ports import Clock
 from securesystemslib.signer import CryptoSigner
 
@@ -259,3 +259,15 @@ def test_a_writer_that_was_stopped_in_the_middle_is_named_and_not_waited_for(
         with pytest.raises(LogError, match="another process has held the decision log"):
             impatient.read()
     assert impatient.append(observed(1), executor_signer).index == head.size
+
+
+def test_an_entry_is_refused_for_what_was_appended_meanwhile(
+    opened_log: FileLog, executor_signer: CryptoSigner
+) -> None:
+    size = len(opened_log.read().entries)
+    reopen(opened_log).append(observed(1), executor_signer)
+    with pytest.raises(LogConflict, match="it grew"):
+        opened_log.append(
+            observed(2), executor_signer, unless=lambda entries: "it grew" if len(entries) > size else None
+        )
+    assert len(reopen(opened_log).read().entries) == size + 1

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cutover.core import evidence as seen
 from cutover.core.evidence import ROW_FACTS, TARGET_FACTS, Evidence
+from cutover.core.fault import HARMLESS_FAULTS
 from cutover.core.gate.table import EXECUTION_GATES
 from cutover.core.outcome import Outcome
 from hypothesis import given, settings
@@ -184,9 +185,9 @@ def suites(draw: Draw) -> Evidence:
 
 @st.composite
 def fallbacks(draw: Draw) -> Evidence:
-    faults, deadline = draw(names), draw(st.floats(0.1, 5.0))
-    statuses = {fault: draw(st.sampled_from(["fallback", "applied"])) for fault in faults}
-    statuses[faults[0]] = "fallback"
+    faults, deadline = (*draw(names), *HARMLESS_FAULTS), draw(st.floats(0.1, 5.0))
+    statuses = dict.fromkeys(faults, "fallback")
+    statuses |= {fault: draw(st.sampled_from(["fallback", "applied"])) for fault in HARMLESS_FAULTS}
     drafts = [
         seen.FaultDraft(
             fault=fault,

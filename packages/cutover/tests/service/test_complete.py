@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import msgspec
 import pytest
 from cutover.core.entry import (
     Completed,
+    Entry,
+    EntryBody,
     EvidenceCollected,
     HandedOff,
     Operation,
@@ -16,11 +19,16 @@ from cutover.core.entry import (
     RoleBound,
     RouteClosed,
     RoutePointed,
+    StopCondition,
+    Stopped,
 )
 from cutover.core.key import KeyKind, Party
+from cutover.core.log import VerifiedLog
 from cutover.core.switch import ForwardStep
 from cutover.errors import Refused
+from cutover.ports import Unless
 from cutover.service.complete import BASELINE_GATE, check_complete, complete
+from securesystemslib.signer import Signer
 
 from packages.cutover.tests.good_case import make_public
 from packages.cutover.tests.move import LIVE_REF, V3, Move
@@ -174,3 +182,24 @@ def test_an_execution_that_did_not_end_stable_is_not_completed(tmp_path: Path, u
 
 def test_nothing_is_completed_before_an_execution(tmp_path: Path) -> None:
     assert "no execution is in progress" in _refusal(Move(tmp_path / "other"))
+
+
+def test_a_stop_that_lands_while_it_completes_is_heard(move: Move) -> None:
+    """The stop comes after everything was checked, just before the last entry."""
+    executor = make_executor(move, FakeGateway(move))
+
+    class LateStop:
+        """A log into which a holder says stop right before the point of no return."""
+
+        def read(self) -> VerifiedLog:
+            return move.log.read()
+
+        def append(self, body: EntryBody, *signers: Signer, unless: Unless | None = None) -> Entry:
+            if isinstance(body, Completed):
+                stop = Stopped(condition=StopCondition.MANUAL, reason="wait", observed_at=datetime.now(UTC))
+                move.add(stop)
+            return move.log.append(body, *signers, unless=unless)
+
+    with pytest.raises(Refused, match="stopped meanwhile"):
+        complete(dataclasses.replace(executor, log=LateStop()))
+    assert not any(isinstance(entry.body, Completed) for entry in move.log.read().entries)

@@ -18,7 +18,7 @@ from cutover.core.log import VerifiedLog
 from cutover.core.outcome import Outcome
 from cutover.core.switch import ForwardStep
 from cutover.errors import Refused, ReleaseUnreachable
-from cutover.ports import LogStore
+from cutover.ports import LogStore, Unless
 from cutover.service.collect.drill import NOT_KNOWN, Leg
 from cutover.service.drill import drill
 from cutover.service.execute import execute
@@ -254,11 +254,11 @@ class DeadlyLog:
     def read(self) -> VerifiedLog:
         return self._log.read()
 
-    def append(self, body: EntryBody, *signers: Signer) -> Entry:
+    def append(self, body: EntryBody, *signers: Signer, unless: Unless | None = None) -> Entry:
         if self._lives == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         self._lives -= 1
-        return self._log.append(body, *signers)
+        return self._log.append(body, *signers, unless=unless)
 
 
 @pytest.mark.parametrize("appended", [1, 2, 3, 4, 5, 6, 7, 8, 9])

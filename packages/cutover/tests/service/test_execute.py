@@ -26,7 +26,7 @@ from cutover.core.entry import (
 from cutover.core.log import VerifiedLog
 from cutover.core.switch import ForwardStep
 from cutover.errors import CutoverError, LogError, Refused, ReleaseUnreachable, RepositoryError
-from cutover.ports import LogStore
+from cutover.ports import LogStore, Unless
 from cutover.service.execute import Execution, execute
 from cutover.service.turn import be_the_executor
 from securesystemslib.signer import Signer
@@ -385,11 +385,11 @@ class DeadlyLog:
     def read(self) -> VerifiedLog:
         return self._log.read()
 
-    def append(self, body: EntryBody, *signers: Signer) -> Entry:
+    def append(self, body: EntryBody, *signers: Signer, unless: Unless | None = None) -> Entry:
         self._lives -= 1
         if self._lives < 0 and not self._after:
             os.kill(os.getpid(), signal.SIGKILL)
-        entry = self._log.append(body, *signers)
+        entry = self._log.append(body, *signers, unless=unless)
         if self._lives < 0:
             os.kill(os.getpid(), signal.SIGKILL)
         return entry
@@ -492,11 +492,11 @@ def test_what_the_world_showed_is_written_before_it_is_judged(world: FakeWorld) 
 
 def test_with_a_full_disk_it_ends_with_an_error_and_the_next_one_goes_on(world: FakeWorld) -> None:
     class FullLog(DeadlyLog):
-        def append(self, body: EntryBody, *signers: Signer) -> Entry:
+        def append(self, body: EntryBody, *signers: Signer, unless: Unless | None = None) -> Entry:
             if self._lives == 0:
                 raise LogError("the decision log cannot be written: no space left on device")
             self._lives -= 1
-            return self._log.append(body, *signers)
+            return self._log.append(body, *signers, unless=unless)
 
     executor = world.executor
     with pytest.raises(CutoverError, match="no space left"):

@@ -30,7 +30,7 @@ from cutover.core.log import VerifiedLog
 from cutover.core.route import calculate_routes
 from cutover.core.switch import ForwardStep, ReturnStep
 from cutover.errors import LogError, ReleaseUnreachable, RepositoryError
-from cutover.ports import GatewayControl, GatewayStats, LogStore
+from cutover.ports import GatewayControl, GatewayStats, LogStore, Unless
 from cutover.service.restore import RELOAD_TRIES, restore, take_back
 from cutover.web.gateway.keeper import GatewayStation
 from securesystemslib.signer import Signer
@@ -185,11 +185,11 @@ class DeadlyLog:
     def read(self) -> VerifiedLog:
         return self._log.read()
 
-    def append(self, body: EntryBody, *signers: Signer) -> Entry:
+    def append(self, body: EntryBody, *signers: Signer, unless: Unless | None = None) -> Entry:
         if self._lives == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         self._lives -= 1
-        return self._log.append(body, *signers)
+        return self._log.append(body, *signers, unless=unless)
 
 
 def die_on_the_way(move: Move, *, appended: int) -> None:
@@ -337,7 +337,7 @@ def test_without_room_for_the_log_nothing_is_moved(move: Move, operation: Operat
     move.stop()
 
     class FullLog(DeadlyLog):
-        def append(self, body: EntryBody, *signers: Signer) -> Entry:
+        def append(self, body: EntryBody, *signers: Signer, unless: Unless | None = None) -> Entry:
             raise LogError("the decision log cannot be written: no space left on device")
 
     station = move.station()

@@ -28,8 +28,8 @@ from securesystemslib.signer import Signer
 
 from cutover.core.entry import Entry, EntryBody
 from cutover.core.log import DEFAULT_SKEW, MAX_LINE_BYTES, VerifiedLog, encode_statement, sign_line
-from cutover.errors import LogDamaged, LogError
-from cutover.ports import Clock
+from cutover.errors import LogConflict, LogDamaged, LogError
+from cutover.ports import Clock, Unless
 
 _MAX_LOG_BYTES = 1 << 30
 _READ_BYTES = 1 << 20
@@ -86,16 +86,20 @@ class FileLog:
             self._take(fresh)  # verified without the lock: a reader holds up no appender
             return self._log
 
-    def append(self, body: EntryBody, *signers: Signer) -> Entry:
+    def append(self, body: EntryBody, *signers: Signer, unless: Unless | None = None) -> Entry:
         """Sign `body` onto the newest head and make it durable before returning.
 
         The time is the clock's, or the newest entry's when the clock lies behind it within the skew.
 
         Raises:
+            LogConflict: With the reason that `unless` gave, asked under the lock; nothing was appended.
             LogDamaged: When what is there does not verify, or `body` may not stand there.
             LogError: When the clock is too far behind, or the line cannot be written; the log is unharmed.
         """
         with self._mutex, self._appending() as fd:
+            reason = unless(self._log.entries) if unless is not None else None
+            if reason is not None:
+                raise LogConflict(reason)
             statement = encode_statement(body, head=self._log.head, time=self._now())
             return self._write(fd, sign_line(statement, signers))
 

@@ -24,7 +24,12 @@ def demo(
 ) -> None:
     """Watch a whole cutover with real processes, git and traffic; exit 1 when refused or rolled back."""
     from cutover.demo import run
+    from cutover.demo.scenario import SCENARIOS
 
+    if scenario is not None and scenario not in SCENARIOS:
+        raise typer.BadParameter(f"expected one of {', '.join(SCENARIOS)}", param_hint="--scenario")
+    if keep is not None and keep.exists() and any(keep.iterdir()):
+        raise typer.BadParameter(f"{keep} is not empty; name a new folder", param_hint="--keep")
     if prepare_only:
         show_json({"prepared": str(run.prepare_folder(keep))})
         return

@@ -43,6 +43,10 @@ PRODUCER_FAULTS: tuple[str, ...] = tuple(name for name in FAULTS if name not in 
 """The faults that make sense before a producer, each without further arguments."""
 
 
+HARMLESS_FAULTS = frozenset({"non-2xx-extra"})
+"""Producer faults that leave a well-asked question its answer: they touch errors only."""
+
+
 class FaultOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to do from now on.
 

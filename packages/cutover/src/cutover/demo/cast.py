@@ -18,6 +18,7 @@ from cutover.adapters.process import die_with_parent_hook
 from cutover.errors import CommandFailed
 
 READY_TIMEOUT_S = 30.0
+GRACE_S = 5.0
 BIN = Path(sys.executable).parent
 
 
@@ -88,6 +89,7 @@ class Cast:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._servers: list[Server] = []
+        self._running: set[subprocess.Popen[bytes]] = set()
         self._environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
 
     def start(self, name: str, *command: str, ready: bool = True) -> Server:
@@ -121,6 +123,7 @@ class Cast:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        self._running.add(process)
         lines: list[str] = []
         assert process.stderr is not None  # noqa: S101  # it was started with pipes
         assert process.stdout is not None  # noqa: S101
@@ -139,19 +142,36 @@ class Cast:
             output = process.stdout.read()
             code = process.wait()
         except BaseException:
-            process.kill()
+            _end_group(process)
             raise
+        finally:
+            self._running.discard(process)
         reader.join()
         return Outcome(exit_code=code, document=_parse(output), error=_last_words(lines))
 
+    def end_running(self) -> None:
+        """End every command that runs now, with whatever it started; those who wait for one go on."""
+        for process in tuple(self._running):
+            _end_group(process)
+
     def close(self) -> None:
-        """End every server, newest first."""
+        """End every command and every server, newest first."""
+        self.end_running()
         while self._servers:
             self._servers.pop().stop()
 
     def _resolve(self, command: tuple[str, ...]) -> list[str]:
         own = BIN / command[0]
         return [str(own) if own.is_file() else command[0], *command[1:]]
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM to the command's own group, then SIGKILL for what is left of it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_S)
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _last_words(lines: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +105,7 @@ class Director:
         for party, files in others.items():
             given = [argument for file in files for argument in ("--with", str(file))]
             self._step(party, "sign entry 0", "open", "--as", party, *given, keys=party)
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            for job in [pool.submit(self._give_role, holder) for holder in self._example.roles]:
-                job.result()
+        self._together([partial(self._give_role, holder) for holder in self._example.roles])
         self._screen.end("world", "five roles bound and acknowledged", good=True, result="")
 
     def start(self) -> None:
@@ -137,14 +136,9 @@ class Director:
 
     def verify(self) -> None:
         """All three verify at once, each in a process of its own."""
-        with ThreadPoolExecutor(max_workers=3) as pool:
-            whos = ("executor", "consumer", "producer")
-            jobs = [
-                pool.submit(self._step, who, f"verify as {who}", "verify", "--as", who, keys=who)
-                for who in whos
-            ]
-        for job in jobs:
-            job.result()
+        whos = ("executor", "consumer", "producer")
+        steps = [partial(self._step, w, f"verify as {w}", "verify", "--as", w, keys=w) for w in whos]
+        self._together(steps, at_once=len(steps))
 
     def rehearse(self) -> None:
         """The rehearsal decision with both keys, the rehearsal, the drill."""
@@ -199,6 +193,10 @@ class Director:
         self._step("world", "verify the log and the record", "log", "verify", keys=None)
         self._command("record", "--verify", keys=None)
         return self._folder / "record.md"
+
+    def is_open(self) -> bool:
+        """Say whether entry 0 stands."""
+        return bool(self._log.read().entries)
 
     def find_stop(self) -> Stopped | None:
         """Return the stop of an execution, if there was one; a drill's planned way back is none."""
@@ -289,6 +287,18 @@ class Director:
 
     # -- commands ------------------------------------------------------------------------------------
 
+    def _together(self, tasks: Sequence[Callable[[], object]], *, at_once: int = 2) -> None:
+        """Run tasks side by side; the first that fails, or Ctrl-C, ends the commands of all."""
+        with ThreadPoolExecutor(max_workers=at_once) as pool:
+            jobs = [pool.submit(task) for task in tasks]
+            try:
+                for job in jobs:
+                    job.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self._cast.end_running()
+                raise
+
     def _keys(self) -> None:
         wanted: list[tuple[str, tuple[str, ...]]] = [("executor", ("executor", "--name", "executor"))]
         wanted += [(party, (party, "--name", f"{party} release team")) for party in Party]
@@ -296,9 +306,7 @@ class Director:
             (person.party, ("holder", "--name", person.id, "--party", person.party))
             for person in self._example.people.values()
         ]
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            for job in [pool.submit(self._command, "keys", *words, keys=keys) for keys, words in wanted]:
-                job.result()
+        self._together([partial(self._command, "keys", *words, keys=keys) for keys, words in wanted])
         self._screen.end("world", "each party makes its own keys", good=True, result="")
 
     def _give_role(self, given: RoleHolder) -> None:

@@ -65,6 +65,8 @@ class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
             yield "gateway-made replies", ", ".join(f"{n} {name}" for name, n in self.gateway_made.items())
         yield "took", f"{self.elapsed_s:.1f} s"
         yield "record", self.record
+        yield "look around", f"cutover status --program {self.folder}"
+        yield "remove it", f"rm -r {self.folder}"
 
 
 def _traffic_rows(traffic: Snapshot) -> Iterator[tuple[str, str]]:

@@ -73,6 +73,9 @@ def run_demo(
             outcome, reason = _play(director, world, chosen, prepared)
             director.stop_traffic()
             record = _render(director, screen)
+        except KeyboardInterrupt:
+            screen.say(f"interrupted: ending everything; what was written stays in {folder}", style="yellow")
+            raise
         finally:
             director.close()
     result = _describe(director, folder, scenario, outcome, reason, record, time.monotonic() - started)
@@ -125,9 +128,12 @@ def _play(
 
 
 def _render(director: Director, screen: Screen) -> Path | None:
+    if not director.is_open():
+        screen.say("        no record: the program was never opened, so nothing was signed by both parties")
+        return None
     try:
         return director.record()
-    except (StepRefused, CutoverError) as exc:
+    except CutoverError as exc:
         screen.say(f"        no record: {exc}", style="yellow")
         return None
 

@@ -8,13 +8,23 @@ Source: cutover-program, "Switch" and "Stop conditions".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cutover.core.entry import Operation, Repin, Restored, StepDone, StepIntended, StopCondition, Stopped
+from cutover.core.entry import (
+    Entry,
+    Operation,
+    Repin,
+    Restored,
+    RouteOpened,
+    StepDone,
+    StepIntended,
+    StopCondition,
+    Stopped,
+)
 from cutover.core.switch import next_attempt
-from cutover.errors import ReleaseUnreachable
+from cutover.errors import LogConflict, ReleaseUnreachable
 from cutover.service.restore import restore
 from cutover.service.station import Executor
 from cutover.service.turn import take_turn
@@ -96,12 +106,30 @@ class Attempt:
         """
         ex, operation, number = self.executor, self.operation, self.number
         with self.turn():
-            ex.log.append(StepIntended(operation=operation, attempt=number, step=name), ex.signer)
+            self.append(StepIntended(operation=operation, attempt=number, step=name))
         facts = dict(act())
         with self.turn():
-            ex.log.append(StepDone(operation=operation, attempt=number, step=name, facts=facts), ex.signer)
+            self.append(StepDone(operation=operation, attempt=number, step=name, facts=facts))
         ex.narrate(f"{operation} {name}: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
         return facts
+
+    def append(self, body: StepIntended | StepDone | RouteOpened) -> None:
+        """Append what moves or reports this attempt; a stop comes before it or after, never unseen.
+
+        Raises:
+            MoveStopped: When somebody said stop; nothing was appended.
+        """
+        try:
+            self.executor.log.append(body, self.executor.signer, unless=self._find_reason)
+        except LogConflict:
+            stopped = self.find_stop()
+            if stopped is None:
+                raise
+            raise MoveStopped(stopped) from None
+
+    def _find_reason(self, entries: Sequence[Entry]) -> str | None:
+        stops = (e.body.reason for e in entries[self.since :] if isinstance(e.body, Stopped))
+        return next(stops, None)
 
     def stop(self, condition: StopCondition, reason: str) -> None:
         """Say stop, unless somebody did, and wake the gateway."""

@@ -7,6 +7,7 @@ Source: cutover-program, "Switch" (after `complete`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import msgspec
@@ -27,7 +28,7 @@ from cutover.core.outcome import DecisionOutcome
 from cutover.core.role import check_roles
 from cutover.core.route import calculate_routes
 from cutover.core.switch import ForwardStep, OperationState, calculate_operation
-from cutover.errors import Refused
+from cutover.errors import LogConflict, Refused
 from cutover.service.station import Executor
 from cutover.service.turn import be_the_executor, take_turn
 
@@ -62,7 +63,7 @@ def complete(executor: Executor) -> Entry:
 
 
 def _complete(executor: Executor) -> Entry:
-    """Look and append with everybody else kept out: a stop comes before all of it or after."""
+    """Look and append; a stop that lands meanwhile is found under the log's lock."""
     baseline = check_complete(executor)
     document = executor.evidence.store(encode_canonical(baseline))
     state = calculate_operation(executor.read_case().entries)
@@ -84,7 +85,18 @@ def _complete(executor: Executor) -> Entry:
         governance_commit=baseline.governance_commit,
         posture=DecisionOutcome.GO,
     )
-    return executor.log.append(body, executor.signer)
+    try:
+        return executor.log.append(body, executor.signer, unless=_find_stop)
+    except LogConflict as exc:
+        raise Refused(f"not complete: {exc}") from exc
+
+
+def _find_stop(entries: Sequence[Entry]) -> str | None:
+    """Asked under the log's lock: whoever said stop before `Completed` is heard."""
+    state = calculate_operation(entries)
+    if state is None or state.operation is not Operation.FORWARD:
+        return "the execution is no longer in progress"
+    return "it was stopped meanwhile" if state.is_returning else None
 
 
 def check_complete(executor: Executor) -> ActiveRuntimeBaseline:

@@ -73,7 +73,12 @@ def _start(executor: Executor) -> Execution:
             f"{live_ref} is at {live}, the switch starts at {repin.base_commit}; run 'cutover prepare' again"
         )
     run = _Run(begin_attempt(executor, Operation.FORWARD, repin, live_ref), resumed=False)
-    return run.forward(run.make_ready())
+    ready = run.make_ready()
+    # Getting ready took a while; what was revoked meanwhile authorizes nothing.
+    verdict = check_authorization(executor.read_case(), Scope.EXECUTION)
+    if verdict.outcome is not Outcome.PASSED:
+        raise Refused(f"no switch without an authorized decision: {verdict.reason}")
+    return run.forward(ready)
 
 
 def _resume(executor: Executor, state: OperationState) -> Execution:

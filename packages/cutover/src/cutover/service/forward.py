@@ -76,7 +76,7 @@ def open_target(attempt: Attempt) -> Mapping[str, str]:
     with attempt.turn():
         route = calculate_routes(ex.log.read().entries).contracts.get(contract)
         if route is None or (route.release_tag, route.address) != (release.release_tag, release.address):
-            ex.log.append(describe_route(contract, release), ex.signer)
+            attempt.append(describe_route(contract, release))
     applied = ex.gateway.refresh().routes.get(contract)
     if applied != release.release_tag:
         raise ReleaseUnreachable(

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from cutover.core.entry import Entry, EntryBody, RouteClosed
 from cutover.core.log import VerifiedLog
+from cutover.ports import Unless
 from cutover.web.gateway.keeper import Keeper
 from securesystemslib.signer import Signer
 
@@ -38,7 +39,7 @@ class GrowingLog:
     def read(self) -> VerifiedLog:
         return cast("VerifiedLog", self)
 
-    def append(self, body: EntryBody, *signers: Signer) -> Entry:
+    def append(self, body: EntryBody, *signers: Signer, unless: Unless | None = None) -> Entry:
         raise AssertionError(f"nothing is appended here: {body} by {signers}")
 
     def append_line(self, line: bytes) -> Entry:

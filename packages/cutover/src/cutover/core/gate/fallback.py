@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from cutover.core.case import Case
 from cutover.core.entry import HandedOff, Prepared
 from cutover.core.evidence import Fallback, FaultDraft
-from cutover.core.fault import PRODUCER_FAULTS
+from cutover.core.fault import HARMLESS_FAULTS, PRODUCER_FAULTS
 from cutover.core.gate.gate import (
     Clause,
     CollectedGate,
@@ -84,14 +84,17 @@ class FallbackGate(CollectedGate[Fallback]):
             ),
         ),
         Clause(
-            reason_code="no-fallback-seen",
-            find_breach=lambda e: (
-                None
-                if any(d.policy_status == FELL_BACK for d in e.drafts)
-                else "no draft fell back under any fault; the faults were not real"
-            ),
+            reason_code="fault-without-effect",
+            find_breach=lambda e: _find_without_effect(e),
             break_fact=lambda e: (
                 replace(e, drafts=tuple(replace(d, policy_status=APPLIED) for d in e.drafts)),
+                replace(
+                    e,
+                    drafts=tuple(
+                        replace(d, policy_status=APPLIED) if d.fault == _first_harmful(e) else d
+                        for d in e.drafts
+                    ),
+                ),
             ),
         ),
         Clause(
@@ -108,6 +111,19 @@ class FallbackGate(CollectedGate[Fallback]):
 
 def _name(draft: FaultDraft) -> str:
     return f"the draft of {draft.ticket_id} under {draft.fault}"
+
+
+def _first_harmful(evidence: Fallback) -> str | None:
+    return next((fault for fault in evidence.faults if fault not in HARMLESS_FAULTS), None)
+
+
+def _find_without_effect(evidence: Fallback) -> str | None:
+    """A fault under which every question is answered was not there."""
+    fell = {d.fault for d in evidence.drafts if d.policy_status == FELL_BACK}
+    for fault in evidence.faults:
+        if fault not in HARMLESS_FAULTS and fault not in fell:
+            return f"no draft fell back under {fault}; the fault was not real"
+    return None
 
 
 def _find_unmet(evidence: Fallback) -> str | None:
