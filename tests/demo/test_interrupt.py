@@ -32,17 +32,17 @@ def find_processes(folder: Path) -> list[str]:
 
 def test_ctrl_c_ends_every_process_and_says_what_stays(tmp_path: Path) -> None:
     folder = tmp_path / "kept"
-    process = subprocess.Popen(
+    said = []
+    with subprocess.Popen(
         [str(CUTOVER), "demo", "--keep", str(folder)],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
-    assert process.stderr is not None
-    said = []
-    for line in process.stderr:
-        said.append(line)
-        if "prepare the repin" in line:  # the next step is verify: three commands at once, each with children
-            os.kill(process.pid, signal.SIGINT)
-    code = process.wait(60)
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        for line in process.stderr:
+            said.append(line)
+            if "prepare the repin" in line:  # verify comes next: three commands at once, each with children
+                os.kill(process.pid, signal.SIGINT)
+        code = process.wait(60)
     assert code != 0
     assert any("interrupted" in line and str(folder) in line for line in said), said[-5:]
     assert find_processes(folder) == []
