@@ -47,6 +47,6 @@ def assert_record(result: dict[str, object], expects: str) -> None:
         times = result["way_back_ms"]
         assert isinstance(times, dict)
         assert times["abort"]["first reply"] > 0
-    if result["record"] != "none":
-        record = Path(str(result["record"])).read_text("utf-8")
-        assert "## Stop Conditions" in record
+    record = Path(str(result["record"])).read_text("utf-8")
+    assert "## Stop Conditions" in record
+    assert "**COMPLETE**" not in record

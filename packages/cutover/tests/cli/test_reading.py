@@ -71,9 +71,9 @@ def test_the_record_is_rendered_from_the_log_and_a_changed_file_is_found(prepare
     assert (ran.code, ran.document["differing"]) == (1, ["record.md"])
 
 
-def test_nothing_is_recorded_before_the_program_is_open(world: World) -> None:
-    ran = world.run("record")
-    assert (ran.code, "nothing to record" in ran.err) == (1, True)
+def test_the_record_of_a_program_that_was_never_opened_says_so(world: World) -> None:
+    world.did("record")
+    assert "**NOT OPENED**" in (world.folder / "record.md").read_text()
 
 
 def test_status_ends_with_the_next_command_and_who_runs_it(

@@ -89,7 +89,7 @@ class TestSections:
 
     def test_an_empty_log_renders_too(self) -> None:
         record = calculate_record(GoodCase().case())
-        assert (record.phase, record.status) == ("unopened", "IN PROGRESS")
+        assert (record.phase, record.status) == ("unopened", "NOT OPENED")
         assert render_markdown(GoodCase().case())
 
 

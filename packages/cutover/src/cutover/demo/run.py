@@ -128,9 +128,6 @@ def _play(
 
 
 def _render(director: Director, screen: Screen) -> Path | None:
-    if not director.is_open():
-        screen.say("        no record: the program was never opened, so nothing was signed by both parties")
-        return None
     try:
         return director.record()
     except CutoverError as exc:

@@ -135,7 +135,7 @@ def _describe_outcome(case: Case, scope: Scope) -> OutcomeLine:
         expires_at=standing.decided.expires_at,
         recomputes=check_recomputation(case, standing.entry).outcome is Outcome.PASSED,
         approvals=_find_approvals(case, standing),
-        reasons=_load_decision(case, standing.entry, standing.decided).reasons,
+        reasons=load_decision(case, standing.entry, standing.decided).reasons,
     )
 
 
@@ -149,7 +149,7 @@ def _find_approvals(case: Case, standing: Standing) -> tuple[Signature, ...]:
     return tuple(sorted(found.values(), key=lambda signature: signature.party))
 
 
-def _load_decision(case: Case, entry: Entry, decided: Decided) -> Decision:
+def load_decision(case: Case, entry: Entry, decided: Decided) -> Decision:
     """Return the document that was approved; when its bytes are gone, what the entries give."""
     try:
         data = case.evidence[decided.decision_digest]
@@ -164,7 +164,7 @@ def _find_gates(case: Case) -> tuple[str, tuple[GateResult, ...]]:
     found = case.newest(Decided)
     if found is None:
         return "no decision was computed", ()
-    return SCOPE_TITLES[found[1].scope], _load_decision(case, *found).gates
+    return SCOPE_TITLES[found[1].scope], load_decision(case, *found).gates
 
 
 def _describe_window(case: Case) -> WindowLine:
@@ -355,6 +355,8 @@ def _find_status(case: Case) -> tuple[str, str, tuple[str, ...]]:
     if phase is Phase.COMPLETE and completed is not None:
         return "COMPLETE", completed[1].posture, ()
     on_baseline = f"on the baseline {baseline}"
+    if phase is Phase.UNOPENED:
+        return "NOT OPENED", on_baseline, ("entry 0 does not stand: it needs a key of each party",)
     if phase in (Phase.ROLLED_BACK, Phase.RETURNING, Phase.STOPPED) and stopped is not None:
         status = "ROLLED BACK" if phase is Phase.ROLLED_BACK else "STOPPED"
         return status, on_baseline, (f"{stopped[1].condition}: {stopped[1].reason}",)
@@ -362,7 +364,7 @@ def _find_status(case: Case) -> tuple[str, str, tuple[str, ...]]:
     if found is not None:
         standing = find_standing(case.entries, found[1].scope)
         if found[1].outcome != "GO":
-            return "REFUSED", on_baseline, _load_decision(case, *found).reasons
+            return "REFUSED", on_baseline, load_decision(case, *found).reasons
         if standing is not None and not standing.is_approved:
             given = " and ".join(sorted(standing.approvals)) or "nobody"
             return "NOT APPROVED", on_baseline, (f"the {found[1].scope} GO is approved by {given} only",)
