@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import pytest
 from contracts.documents import load_fixture
+from memorykernel.wiring import read_version
 
 
 class Mk(Protocol):
@@ -146,6 +147,28 @@ def test_migrate_says_that_it_creates_the_file(run: Mk, tmp_path: Path) -> None:
     made = run("db", "migrate", "--db", path)
     assert "does not exist: creating it" in made.stderr
     assert json.loads(made.stdout)["after_version"] == 3
+
+
+@pytest.mark.parametrize("command", [("db", "migrate"), ("db", "migrate", "--dry-run"), ("serve",)])
+def test_a_file_that_cannot_be_created_is_not_announced(
+    run: Mk, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    missing = tmp_path / "dir"
+    lost = run(*command, "--db", missing / "x.db")
+    assert_refused(lost, 2, f"there is no folder '{missing}'; create it")
+    assert_refused(run(*command, "--db", tmp_path), 2, f"'{tmp_path}' is a folder; name a file")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_version_is_printed_alone(run: Mk) -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, read_version() + "\n", "")
+
+
+def test_help_speaks_english(run: Mk) -> None:
+    said = run("memory", "add", "--help").stdout
+    assert "Remember an event." in said
+    assert "Remember a decision." in said
 
 
 def test_refusals_are_one_line_with_a_remedy(

@@ -16,7 +16,7 @@ import pytest
 from contracts.core.envelope import POLICIES, check_reply
 from contracts.documents import load_openapi
 from memorykernel.errors import MemoryKernelError
-from memorykernel.web.server import open_socket
+from memorykernel.web.server import describe_exposure, open_socket
 
 MIB = 1024 * 1024
 
@@ -92,6 +92,16 @@ def test_a_server_that_cannot_start_says_why(
     assert (done.returncode, done.stdout) == (2, "")
     assert says in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1"])
+def test_loopback_needs_no_warning(host: str) -> None:
+    assert describe_exposure(host) is None
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "fe80::1%eth0"])  # noqa: S104  # none is bound
+def test_a_server_for_other_machines_warns(host: str) -> None:
+    assert f"{host} is reachable from other machines" in str(describe_exposure(host))
 
 
 def test_a_taken_port_is_refused() -> None:

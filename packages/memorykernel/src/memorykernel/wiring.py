@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,11 @@ def open_kernel(
         remembering=Remembering(memory=memory, schema_care=schema_care, clock=clock, ids=ids or RandomIds()),
         schema_care=schema_care,
     )
+
+
+def read_version() -> str:
+    """The version of this program."""
+    return version("memorykernel-service")
 
 
 def choose_release(folder: Path | None, service_contract: str | None = None) -> Release:

@@ -28,6 +28,7 @@ from memorykernel.errors import (
     WriteConflict,
     WriteFailed,
 )
+from memorykernel.wiring import read_version
 
 app = typer.Typer(
     name="mk",
@@ -44,10 +45,19 @@ app.add_typer(query.app, name="query")
 app.add_typer(query.context_app, name="context")
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(read_version())
+        raise typer.Exit
+
+
 @app.callback()
 def remember_target(
     ctx: typer.Context,
     db: Annotated[Path | None, typer.Option(help="The database file; each command takes --db too.")] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Keep the database named before the command for the command."""
     ctx.obj = Target(db=db)

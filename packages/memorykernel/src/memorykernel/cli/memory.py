@@ -124,7 +124,8 @@ def _summary_command(record_type: SummaryType) -> Callable[..., None]:
 
 
 for _record_type in SummaryType:
-    _options: dict[str, Any] = {"help": f"Remember a {_record_type}."}
+    _article = "an" if _record_type[0] in "aeiou" else "a"
+    _options: dict[str, Any] = {"help": f"Remember {_article} {_record_type}."}
     add_app.command(_record_type.value, **_options)(_summary_command(_record_type))
 
 

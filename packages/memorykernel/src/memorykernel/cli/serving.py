@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from memorykernel.cli.output import narrate
-from memorykernel.cli.target import Database, ReleaseFolder, choose_database
+from memorykernel.cli.target import Database, ReleaseFolder, choose_new_database
 from memorykernel.errors import MemoryKernelError
 from memorykernel.wiring import Kernel, build_service, choose_release, load_release_openapi, open_kernel
 
@@ -26,15 +26,17 @@ def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM; creates a missing database file, never migrates an old one."""
     # Imported here: other commands start without the HTTP stack.
-    from memorykernel.web.server import open_socket, run_server
+    from memorykernel.web.server import describe_exposure, open_socket, run_server
 
-    path = choose_database(ctx, db)
+    path = choose_new_database(ctx, db)
     chosen = choose_release(release, service_contract)
     kernel = open_kernel(path, chosen)
     listener = open_socket(bind)
     if not path.exists():
         narrate(f"{path} does not exist: creating it at schema {chosen.schema_version}")
         kernel.schema_care.migrate(dry_run=False)
+    if exposure := describe_exposure(listener.getsockname()[0]):
+        narrate(f"warning: {exposure}")
     _narrate_unready(kernel)
     run_server(build_service(kernel, openapi=load_release_openapi(release, chosen), strict=strict), listener)
     kernel.file.close()

@@ -31,12 +31,26 @@ def choose_database(ctx: typer.Context, db: Path | None) -> Path:
     """The database file: the command's own, else the one named before it.
 
     Raises:
-        InvalidRequest: None is named.
+        InvalidRequest: None is named, or a folder is.
     """
     named = db or (ctx.obj.db if isinstance(ctx.obj, Target) else None)
     if named is None:
         raise InvalidRequest("no database is named; add --db FILE")
+    if named.is_dir():
+        raise InvalidRequest(f"'{named}' is a folder; name a file")
     return named
+
+
+def choose_new_database(ctx: typer.Context, db: Path | None) -> Path:
+    """The database file of a command that creates a missing one.
+
+    Raises:
+        InvalidRequest: None is named, a folder is, or the file's folder does not exist.
+    """
+    path = choose_database(ctx, db)
+    if not path.parent.is_dir():
+        raise InvalidRequest(f"there is no folder '{path.parent}'; create it")
+    return path
 
 
 def open_existing(ctx: typer.Context, db: Path | None, release: Path | None) -> Kernel:

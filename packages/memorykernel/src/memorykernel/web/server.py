@@ -6,6 +6,7 @@ loop sets it on every TCP connection), idle connections are kept for 75 seconds.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 import sys
@@ -57,6 +58,16 @@ def open_socket(bind: str) -> socket.socket:
         listener.close()
         raise MemoryKernelError(f"cannot listen on {bind}: {exc.strerror}; choose another --bind") from exc
     return listener
+
+
+def describe_exposure(host: str) -> str | None:
+    """What to be warned of when listening on a numeric address; None on loopback. Pure."""
+    if ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+        return None
+    return (
+        f"{host} is reachable from other machines, and this server asks nobody who they are;"
+        " put a proxy with authentication in front, or bind 127.0.0.1"
+    )
 
 
 def run_server(app: ASGIApp, listener: socket.socket) -> None:
