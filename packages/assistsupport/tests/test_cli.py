@@ -17,6 +17,7 @@ from assistsupport.adapters.desk_file import load_tickets
 from assistsupport.cli.main import app
 from assistsupport.cli.output import StderrLogger
 from assistsupport.errors import TicketRefused
+from assistsupport.web.server import describe_exposure
 from typer.testing import CliRunner, Result
 
 from packages.assistsupport.tests.desk_world import TICKETS, write_articles
@@ -35,7 +36,7 @@ def default_logging() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def run(*arguments: object, stdin: str | None = None) -> Result:
+def run(*arguments: object, stdin: str | bytes | None = None) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
 
 
@@ -115,7 +116,6 @@ def test_draft_that_cannot_answer_exits_3(data: Path) -> None:
         (["draft", "-", "--governance", "a@b", "--producer-url", "http://example.org"], 2, "loopback"),
         (["draft", "-", "--catalogue", "none.toml"], 2, "cannot read none.toml"),
         (["kb", "add", "none"], 1, "does not exist"),
-        (["status"], 1, "run 'assistsupport kb add'"),
         (["status", "--url", "http://127.0.0.1:1"], 1, "is 'assistsupport serve' running?"),
         (["status", "--url", "file:///etc/passwd"], 1, "expected http://HOST:PORT"),
         (["serve", "--bind", "nowhere"], 2, "expected HOST:PORT"),
@@ -125,11 +125,61 @@ def test_draft_that_cannot_answer_exits_3(data: Path) -> None:
     ],
 )
 def test_refusals_are_one_line_with_a_remedy(
-    tmp_path: Path, arguments: list[str], code: int, complaint: str
+    data: Path, arguments: list[str], code: int, complaint: str
 ) -> None:
-    result = run(*arguments, "--data", tmp_path / "data", stdin=" ")
+    result = run(*arguments, "--data", data, stdin=" ")
     assert result.exit_code == code
     assert complaint in refusal(result)
+
+
+@pytest.mark.parametrize(
+    ("ticket", "complaint"),
+    [
+        (b"\xff\xfe\x00bad", "is not text: expected the ticket in UTF-8, got byte 0xff at offset 0"),
+        (b"caf\xc3", "got byte 0xc3 at offset 3"),
+        (b"a" * 80_001, "is too long: expected at most 20000 characters"),
+    ],
+)
+def test_a_ticket_that_is_no_text_is_refused_from_stdin_as_from_a_file(
+    data: Path, tmp_path: Path, ticket: bytes, complaint: str
+) -> None:
+    (tmp_path / "ticket.txt").write_bytes(ticket)
+    for result in (
+        run("draft", "-", "--data", data, stdin=ticket),
+        run("draft", tmp_path / "ticket.txt", "--data", data),
+    ):
+        assert result.exit_code == 1
+        assert complaint in refusal(result)
+
+
+@pytest.mark.parametrize("command", [["kb", "search", "vpn"], ["draft", "-"], ["status"]])
+def test_a_reading_command_in_the_wrong_folder_leaves_nothing_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(*command, stdin="vpn?")
+    assert result.exit_code == 2
+    assert refusal(result) == (
+        "error: no knowledge base in ./assistsupport-data; run 'assistsupport kb add' or pass --data"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_serve_says_that_it_creates_a_knowledge_base(tmp_path: Path) -> None:
+    with serve("--data", tmp_path / "new") as (_, process):
+        assert process.stderr is not None
+        assert "created an empty knowledge base" in process.stderr.readline()
+        assert "serving on" in process.stderr.readline()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1"])
+def test_loopback_needs_no_warning(host: str) -> None:
+    assert describe_exposure(host) is None
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "fe80::1%eth0"])  # noqa: S104 - none is bound
+def test_a_server_for_other_machines_warns(host: str) -> None:
+    assert f"{host} is reachable from other machines" in str(describe_exposure(host))
 
 
 def test_a_weak_control_token_is_refused(tmp_path: Path) -> None:

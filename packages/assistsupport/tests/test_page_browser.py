@@ -199,6 +199,26 @@ def test_the_theme_is_switched_and_kept(open_page: OpenPage) -> None:
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
 
 
+def test_escape_leaves_the_pasted_ticket_and_keys_work_again(open_page: OpenPage) -> None:
+    page = open_page()
+    page.keyboard.press("n")
+    page.keyboard.type("vpn")
+    page.keyboard.press("Escape")
+    assert not page.locator(".paste textarea").is_visible()
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.className") == "ticket"
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineOffset") == "-2px"
+    assert page.locator(".paste textarea").input_value() == "vpn"
+
+
+def test_control_enter_submits_the_pasted_ticket(open_page: OpenPage) -> None:
+    page = open_page()
+    page.keyboard.press("n")
+    page.keyboard.type("vpn certificate expired")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector(".source")
+
+
 def test_a_pasted_ticket_works_and_an_article_opens(open_page: OpenPage) -> None:
     page = open_page()
     page.keyboard.press("n")

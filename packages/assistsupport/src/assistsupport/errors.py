@@ -4,6 +4,7 @@
     ├── KnowledgeError                    the knowledge base cannot do what was asked
     │   ├── ArticleRefused                knowledge.article-refused
     │   ├── SourceRefused                 knowledge.source-refused
+    │   ├── KnowledgeMissing              knowledge.missing
     │   └── LibraryUnusable               knowledge.library-unusable
     ├── CatalogueRefused                  catalogue.refused
     ├── TicketRefused                     ticket.refused
@@ -27,6 +28,7 @@ __all__ = [
     "GovernanceInconsistent",
     "GovernanceUnreadable",
     "KnowledgeError",
+    "KnowledgeMissing",
     "LibraryUnusable",
     "ServerUnreachable",
     "SettingRefused",
@@ -57,6 +59,12 @@ class SourceRefused(KnowledgeError):
     """A folder or file cannot be a source of articles."""
 
     code = "knowledge.source-refused"
+
+
+class KnowledgeMissing(KnowledgeError):
+    """The data folder holds no knowledge base, and what was asked only reads one."""
+
+    code = "knowledge.missing"
 
 
 class LibraryUnusable(KnowledgeError):

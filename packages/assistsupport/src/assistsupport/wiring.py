@@ -27,6 +27,7 @@ from assistsupport.service.desk import Desk
 from assistsupport.service.knowledge import KnowledgeBase
 
 MIN_TOKEN_CHARS = 16
+_LIBRARY = "knowledge.db"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,11 @@ def read_version() -> str:
     return version("assistsupport-desk")
 
 
+def has_knowledge(data: Path) -> bool:
+    """Say whether a data folder holds a knowledge base, be it an empty one."""
+    return (data / _LIBRARY).is_file()
+
+
 @contextmanager
 def open_knowledge(data: Path) -> Iterator[KnowledgeBase]:
     """Open the knowledge base of a data folder, which is created when it is missing.
@@ -68,7 +74,7 @@ def open_knowledge(data: Path) -> Iterator[KnowledgeBase]:
         LibraryUnusable: The folder cannot be used.
     """
     _make_folder(data)
-    library = SqliteLibrary(data / "knowledge.db")
+    library = SqliteLibrary(data / _LIBRARY)
     try:
         yield KnowledgeBase(
             library=library,

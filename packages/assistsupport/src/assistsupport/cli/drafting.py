@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from assistsupport.cli.knowledge import DATA, DEFAULT_DATA, JSON
+from assistsupport.cli.knowledge import DATA, DEFAULT_DATA, JSON, require_knowledge
 from assistsupport.cli.output import EXIT_UNDECIDED, narrate, print_json, refusing
 from assistsupport.core.desk import DraftReply
 from assistsupport.core.disposition import Disposition
 from assistsupport.core.policy_question import PolicyOutcome, PolicyStatus
-from assistsupport.core.ticket import Ticket
+from assistsupport.core.ticket import MAX_TEXT_CHARS, Ticket
 from assistsupport.errors import TicketRefused
 from assistsupport.wiring import LaneSettings, open_desk
 
@@ -22,7 +22,7 @@ GOVERNANCE = Annotated[
 PRODUCER_URL = Annotated[str | None, typer.Option(help="Overrides the pin's base URL; loopback.")]
 ALLOW_REMOTE = Annotated[bool, typer.Option("--allow-remote-producer", help="Accept a producer elsewhere.")]
 CATALOGUE = Annotated[Path | None, typer.Option(help="The team's policy catalogue; ours by default.")]
-MAX_STDIN_CHARS = 30_000
+MAX_TICKET_BYTES = 4 * MAX_TEXT_CHARS  # no character of UTF-8 takes more than four
 PREFLIGHT_S = 3.0
 
 
@@ -42,7 +42,7 @@ def draft(
     )
     with refusing():
         asked = Ticket(text=_read_ticket(ticket), subject=subject)
-        with open_desk(data, settings, catalogue) as parts:
+        with open_desk(require_knowledge(data), settings, catalogue) as parts:
             reply = parts.desk.draft(asked)
             # the draft is made; only a person at a terminal waits, for what stands beside it
             policy = parts.desk.recall(reply.draft_id).outcome.result(PREFLIGHT_S + 30)
@@ -63,14 +63,30 @@ def draft(
 
 def _read_ticket(name: str) -> str:
     if name == "-":
-        return sys.stdin.read(MAX_STDIN_CHARS)
+        return _decode_ticket("stdin", sys.stdin.buffer.read(MAX_TICKET_BYTES + 1))
     try:
-        with Path(name).open(encoding="utf-8") as handle:
-            return handle.read(MAX_STDIN_CHARS)
-    except (OSError, UnicodeDecodeError) as exc:
+        with Path(name).open("rb") as handle:
+            return _decode_ticket(f"'{name}'", handle.read(MAX_TICKET_BYTES + 1))
+    except OSError as exc:
         raise TicketRefused(
             f"cannot read '{name}'; expected a UTF-8 file with the ticket's text, or '-'"
         ) from exc
+
+
+def _decode_ticket(name: str, data: bytes) -> str:
+    if len(data) > MAX_TICKET_BYTES:
+        raise TicketRefused(
+            f"{name} is too long: expected at most {MAX_TEXT_CHARS} characters, got more than "
+            f"{MAX_TICKET_BYTES} bytes; pass the message alone"
+        )
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise TicketRefused(
+            f"{name} is not text: expected the ticket in UTF-8, got byte 0x{data[exc.start]:02x} "
+            f"at offset {exc.start}; save it as UTF-8 text"
+        ) from exc
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _print_draft(reply: DraftReply, policy: PolicyOutcome) -> None:

@@ -8,19 +8,39 @@ import typer
 from assistsupport.cli.output import EXIT_NO, narrate, print_json, refusing, show_progress
 from assistsupport.core.draft import view_source
 from assistsupport.core.knowledge import AddReport
-from assistsupport.wiring import open_knowledge
+from assistsupport.errors import KnowledgeMissing
+from assistsupport.wiring import has_knowledge, open_knowledge
 
-DATA = Annotated[Path, typer.Option("--data", help="The data folder; created when it is missing.")]
+DATA = Annotated[Path, typer.Option("--data", help="The data folder.")]
+NEW_DATA = Annotated[Path, typer.Option("--data", help="The data folder; created when it is missing.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFAULT_DATA = Path("assistsupport-data")
 
 app = typer.Typer(help="The knowledge base.", no_args_is_help=True)
 
 
+def require_knowledge(data: Path) -> Path:
+    """Return a data folder that can be read; a command started elsewhere must not leave an empty one.
+
+    Raises:
+        KnowledgeMissing: No knowledge base is in it.
+    """
+    if not has_knowledge(data):
+        raise KnowledgeMissing(
+            f"no knowledge base in {describe_folder(data)}; run 'assistsupport kb add' or pass --data"
+        )
+    return data
+
+
+def describe_folder(data: Path) -> str:
+    """Return a path as a shell would write it, so that a relative one is seen to be relative."""
+    return str(data) if data.is_absolute() or data.parts[:1] in ((), ("..",)) else f"./{data}"
+
+
 @app.command()
 def add(
     paths: Annotated[list[Path], typer.Argument(help="Folders of Markdown files, or single files.")],
-    data: DATA = DEFAULT_DATA,
+    data: NEW_DATA = DEFAULT_DATA,
     name: Annotated[
         str | None, typer.Option(help="Name of the source; the folder's name by default.")
     ] = None,
@@ -52,7 +72,7 @@ def search(
     json: JSON = False,
 ) -> None:
     """Find articles, best first. Exit 1 when there is none."""
-    with refusing(), open_knowledge(data) as knowledge:
+    with refusing(), open_knowledge(require_knowledge(data)) as knowledge:
         found = knowledge.find(" ".join(query))
     results = [view_source(each) for each in found.ranked[:limit]]
     if json:

@@ -10,13 +10,19 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from assistsupport.errors import AssistSupportError, BindRefused, CatalogueRefused, SettingRefused
+from assistsupport.errors import (
+    AssistSupportError,
+    BindRefused,
+    CatalogueRefused,
+    KnowledgeMissing,
+    SettingRefused,
+)
 
 EXIT_NO = 1
 EXIT_USAGE = 2
 EXIT_UNDECIDED = 3
 
-_USAGE = (SettingRefused, BindRefused, CatalogueRefused)
+_USAGE = (SettingRefused, BindRefused, CatalogueRefused, KnowledgeMissing)
 
 
 def print_json(value: Any) -> None:

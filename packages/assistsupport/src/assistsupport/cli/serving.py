@@ -8,14 +8,22 @@ from typing import Annotated, Any
 import typer
 
 from assistsupport.cli.drafting import ALLOW_REMOTE, CATALOGUE, GOVERNANCE, PRODUCER_URL
-from assistsupport.cli.knowledge import DATA, DEFAULT_DATA, JSON
+from assistsupport.cli.knowledge import (
+    DATA,
+    DEFAULT_DATA,
+    JSON,
+    NEW_DATA,
+    describe_folder,
+    require_knowledge,
+)
 from assistsupport.cli.output import narrate, print_json, refusing
 from assistsupport.errors import ServerUnreachable
 from assistsupport.web.guard import LOOPBACK_HOSTS
-from assistsupport.web.server import describe_url, open_socket, run_server
+from assistsupport.web.server import describe_exposure, describe_url, open_socket, run_server
 from assistsupport.web.site import Site
 from assistsupport.wiring import (
     LaneSettings,
+    has_knowledge,
     open_desk,
     open_knowledge,
     read_control_token,
@@ -29,7 +37,7 @@ MAX_STATUS_BYTES = 1_048_576
 
 
 def serve(
-    data: DATA = DEFAULT_DATA,
+    data: NEW_DATA = DEFAULT_DATA,
     bind: Annotated[str, typer.Option(help="HOST:PORT; port 0 takes a free one.")] = DEFAULT_BIND,
     governance: GOVERNANCE = None,
     producer_url: PRODUCER_URL = None,
@@ -55,6 +63,7 @@ def serve(
     )
     with refusing():
         token, inbox = read_control_token(control_token_file), read_tickets(tickets)
+        is_new = not has_knowledge(data)
         with open_socket(bind) as listener, open_desk(data, settings, catalogue) as parts:
             site = Site(
                 version=read_version(),
@@ -65,6 +74,10 @@ def serve(
                 control_token=token,
                 allowed_hosts=_allowed_hosts(bind),
             )
+            if is_new:
+                narrate(f"created an empty knowledge base in {describe_folder(data)}; fill it with 'kb add'")
+            if exposure := describe_exposure(listener.getsockname()[0]):
+                narrate(f"warning: {exposure}")
             narrate(f"serving on {describe_url(listener)}; Ctrl-C ends it")
             run_server(site, listener)
             site.close()
@@ -90,11 +103,7 @@ def status(
 
 
 def _read_folder(data: Path) -> dict[str, Any]:
-    if not (data / "knowledge.db").is_file():
-        raise ServerUnreachable(
-            f"{data} holds no knowledge base; run 'assistsupport kb add', or pass --url or --data"
-        )
-    with open_knowledge(data) as knowledge:
+    with open_knowledge(require_knowledge(data)) as knowledge:
         documents, snapshot = knowledge.describe()
     return {"version": read_version(), "knowledge": {"documents": documents, "snapshot": snapshot}}
 

@@ -4,6 +4,7 @@ Requests in flight finish, event streams are ended, then the process ends with e
 loop sets TCP_NODELAY on every connection; idle ones are kept for 75 seconds.
 """
 
+import ipaddress
 import os
 import socket
 import sys
@@ -68,6 +69,16 @@ def describe_url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     return f"http://{shown}:{port}"
+
+
+def describe_exposure(host: str) -> str | None:
+    """Return what to be warned of when listening on a numeric address; None on loopback. Pure."""
+    if ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+        return None
+    return (
+        f"{host} is reachable from other machines, and this server asks nobody who they are; "
+        "put a proxy with authentication in front, or bind 127.0.0.1"
+    )
 
 
 def run_server(site: Site, listener: socket.socket) -> None:

@@ -104,6 +104,11 @@ function openPaste() {
   details.querySelector("textarea").focus();
 }
 
+function closePaste(details) {
+  details.open = false;
+  details.querySelector("summary").focus();
+}
+
 // Keyboard
 
 const KEYS = {
@@ -120,6 +125,13 @@ const KEYS = {
 document.addEventListener("keydown", (event) => {
   const target = event.target;
   if (event.key === "Escape" && target.id === "editor") { byId("copy").focus(); return; }
+  const paste = target.closest(".paste details");
+  if (event.key === "Escape" && paste) { closePaste(paste); return; }
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && paste) {
+    event.preventDefault();
+    paste.querySelector("form").requestSubmit();
+    return;
+  }
   if (event.ctrlKey || event.metaKey || event.altKey || target.closest("input, textarea, [contenteditable], dialog")) return;
   const action = KEYS[event.key];
   if (action) { event.preventDefault(); action(); }
