@@ -9,7 +9,7 @@ from cutover.adapters.clock import SystemClock
 from cutover.adapters.file_log import FileLog
 from cutover.adapters.git import BareRepository
 from cutover.adapters.key_folder import KeyFolder
-from cutover.core.entry import Approved, Decided, EntryBody, Scope
+from cutover.core.entry import Approved, Completed, Decided, EntryBody, Scope
 from cutover.errors import Refused
 from cutover.service.prepare import prepare
 from cutover.wiring.identity import load_identity
@@ -84,3 +84,18 @@ def test_a_live_ref_that_moves_meanwhile_is_refused(handed_off: World) -> None:
     with pytest.raises(Refused, match="moved while the repin was being prepared"):
         prepare(workspace.station(signer, lambda _line: None))
     assert workspace.log.read().head.size == size
+
+
+@pytest.mark.parametrize("dry_run", [(), ("--dry-run",)])
+def test_a_complete_program_is_not_executed_and_says_so_without_a_gateway(
+    prepared: World, dry_run: tuple[str, ...]
+) -> None:
+    done = Completed(release_tag="v0.4.0", commit_sha="c" * 40, governance_commit="d" * 40, posture="done")
+    _append(prepared, done, "executor", "executor")
+    ran = prepared.run("execute", *dry_run, keys="executor")
+    assert (ran.code, "the program is complete" in ran.err) == (1, True)
+
+
+def test_an_unfinished_program_still_needs_its_gateway(prepared: World) -> None:
+    ran = prepared.run("execute", keys="executor")
+    assert (ran.code, "no gateway is known here" in ran.err) == (3, True)

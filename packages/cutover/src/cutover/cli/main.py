@@ -7,20 +7,44 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
 from cutover.cli import demo, evidence, party, process, program, switch
+from cutover.cli.output import show_line
 from cutover.errors import CutoverError, EvidenceUnreadable, InvalidProgram, ReleaseUnreachable
+from cutover.wiring.missing import ProgramMissing
 
+INTERRUPTED = 130
+"""What typer ends the process with, silently, after Ctrl-C; nothing else here ends with it."""
 UNDECIDED = (EvidenceUnreadable, ReleaseUnreachable)
 
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        show_line(metadata.version("cutover-program"))
+        raise typer.Exit
+
+
 app = typer.Typer(
-    help="Moves a consumer from one producer release to the next: two keys to go, one to stop.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def _cutover(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Moves a consumer from one producer release to the next: two keys to go, one to stop."""
+
+
 release_app = typer.Typer(help="Release processes.", no_args_is_help=True)
 release_app.command("run")(process.release_run)
 
@@ -74,16 +98,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except InvalidProgram as exc:
         for problem in exc.problems:
             _complain(problem)
-        sys.exit(1)
+        sys.exit(2 if isinstance(exc, ProgramMissing) else 1)
     except CutoverError as exc:
         _complain(str(exc))
         sys.exit(3 if isinstance(exc, UNDECIDED) else 1)
     except OSError as exc:  # an address is taken, a disk is full: nothing that this program said or did
         _complain(f"the system refused: {exc}; free what it names and repeat")
         sys.exit(3)
-    except KeyboardInterrupt:
-        _complain("interrupted; run 'cutover status' to see where things stand")
-        sys.exit(130)
+    except SystemExit as exc:
+        if exc.code == INTERRUPTED:
+            _complain("interrupted; run 'cutover status' to see where things stand")
+        raise
 
 
 def _complain(message: str) -> None:

@@ -42,9 +42,11 @@ def show_line(line: str, *, color: str | None = None) -> None:
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> None:
     """Print a table; words that mean good or bad get their color."""
+    from rich.table import Column
     from rich.text import Text
 
-    table = Table(*columns, title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    headers = (Column(name, overflow="fold") for name in columns)  # a digest that is cut says nothing
+    table = Table(*headers, title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(Text(cell, style=_COLORS.get(cell, "")) for cell in row))
     _console().print(table)

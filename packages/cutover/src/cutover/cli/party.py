@@ -23,8 +23,18 @@ from cutover.cli.output import show_json, show_line, show_table
 from cutover.cli.step import open_station, open_workspace, show_entry
 
 _FORMATS = ["%Y-%m-%dT%H:%M:%S%z"]
-From = Annotated[datetime | None, typer.Option("--from", formats=_FORMATS, help="As 2026-02-08T13:00:00Z.")]
-Until = Annotated[datetime | None, typer.Option("--until", formats=_FORMATS, help="As 2026-02-08T13:00:00Z.")]
+From = Annotated[
+    datetime | None,
+    typer.Option("--from", formats=_FORMATS, help="Start of the binding, e.g. 2026-02-08T13:00:00+0000."),
+]
+Until = Annotated[
+    datetime | None,
+    typer.Option("--until", formats=_FORMATS, help="End of the binding, e.g. 2026-02-08T15:00:00+0000."),
+]
+WaivedUntil = Annotated[
+    datetime | None,
+    typer.Option("--until", formats=_FORMATS, help="End of the waiver, e.g. 2026-02-08T15:00:00+0000."),
+]
 
 Role = Annotated[str, typer.Option("--role", help="A role of cutover.toml.")]
 
@@ -167,7 +177,7 @@ def waive(
     as_: AsParty,
     reason_code: Annotated[str, typer.Option("--reason-code", help="The clause that warned.")],
     reason: Annotated[str, typer.Option("--reason", help="Why it is acceptable.")],
-    until: Until = None,
+    until: WaivedUntil = None,
     folder: Folder = HERE,
     keys: Keys = OWN_KEYS,
     json: Json = False,

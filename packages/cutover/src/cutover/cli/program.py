@@ -74,11 +74,12 @@ def log_verify(
     folder: Folder = HERE,
     json: Json = False,
 ) -> None:
-    """Verify every entry; exit 1 and name the first that does not."""
+    """Verify every entry; exit 1 and name the first that does not, 3 when there is none."""
     from cutover.wiring.inspection import read_head, verify_log_file
 
-    head = verify_log_file(open_workspace(folder), None if against is None else read_head(against))
-    show_json(head) if json else show_line(f"{head.size} entries verify; head {head.root}")
+    found = verify_log_file(open_workspace(folder), None if against is None else read_head(against))
+    show_json(found) if json else show_line(f"{found.size} entries verify; head {found.root}")
+    found.check_whole()
     if against is None:
         narrate("without --against a kept head, a log that was cut at its end looks just as well")
 
@@ -86,7 +87,9 @@ def log_verify(
 @log_app.command("head")
 def log_head(folder: Folder = HERE, json: Json = False) -> None:
     """Print the log's size and root, to be kept elsewhere."""
-    head = open_workspace(folder).log.read().head
+    from cutover.wiring.inspection import read_log_head
+
+    head = read_log_head(open_workspace(folder))
     show_json(head) if json else show_line(f"{head.size} {head.root}")
 
 
@@ -98,6 +101,10 @@ def _show_status(current: Status) -> None:
         show_line(f"{decision.scope}: {said}{decision.standing}")
     gates = ((gate.gate, gate.outcome, gate.reason) for gate in current.gates)
     show_table(("gate", "outcome", "reason"), gates)
+    if current.gates_decided_at is not None:
+        show_line(
+            f"the gates are shown as they were decided at {current.gates_decided_at:%Y-%m-%d %H:%M:%S}Z"
+        )
     roles = (
         (role.role, "no" if role.problem else "yes", role.problem or role.holders[0])
         for role in current.roles

@@ -35,12 +35,14 @@ def execute(
 ) -> None:
     """Move to the target and watch it; after a crash, finish or return and say which (executor)."""
     from cutover.service import execute as switching
+    from cutover.wiring.inspection import require_incomplete
 
-    executor = open_executor(folder, keys)
+    workspace = open_workspace(folder)
+    require_incomplete(workspace)
     if dry_run:
-        _show_authorization(executor.read_case(), as_json=json)
+        _show_authorization(workspace.read_case(), as_json=json)
         return
-    execution = switching.execute(executor)
+    execution = switching.execute(open_executor(folder, keys))
     show_json(execution) if json else show_line(_describe(execution))
     raise typer.Exit(0 if execution.ended == "stable" else 1)
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 
 from cutover.adapters.key_folder import KeyFolder
-from cutover.core.log import Head, verify_prefix
-from cutover.errors import CutoverError, EvidenceUnreadable, KeyUnusable
+from cutover.core.log import Head, VerifiedLog, verify_prefix
+from cutover.core.phase import Phase, calculate_phase
+from cutover.errors import CutoverError, EvidenceUnreadable, KeyUnusable, LogDamaged, Refused
 from cutover.service.check import Finding, check_commands, check_repositories
 from cutover.service.record import render_record
 from cutover.wiring.workspace import Workspace, find_program
@@ -93,16 +94,76 @@ def _read(path: Path) -> bytes | None:
         return None
 
 
-def verify_log_file(workspace: Workspace, against: Head | None) -> Head:
-    """Verify every line of the log, and that a kept head is a prefix of it.
+class LogFile(msgspec.Struct, frozen=True, kw_only=True):
+    """What the file of a log proves.
+
+    Args:
+        size: How many entries verify.
+        root: Their RFC 6962 root, hex.
+        torn_bytes: How many bytes after them are no complete entry; 0 in a whole file.
+    """
+
+    size: int
+    root: str
+    torn_bytes: int
+
+    def check_whole(self) -> None:
+        """Refuse bytes after the newest entry.
+
+        Raises:
+            LogDamaged: At the entry that they would be.
+        """
+        if self.torn_bytes:
+            raise LogDamaged(
+                self.size,
+                f"{self.torn_bytes} bytes after {_describe_end(self.size)} are no complete entry "
+                "(a torn write or an edit); compare the file with a copy or a kept head",
+            )
+
+
+def verify_log_file(workspace: Workspace, against: Head | None) -> LogFile:
+    """Verify every complete line of the log, and that a kept head is a prefix of it.
 
     Raises:
+        ProgramMissing: When the folder has neither a log nor a program file.
+        EvidenceUnreadable: When the log is empty: nothing is proved then.
         LogDamaged: At the first entry that does not verify, or where log and kept head part.
     """
-    log = workspace.log.read()
+    log = _read_log(workspace)
     if against is not None:
         verify_prefix(log, against)
-    return log.head
+    return LogFile(size=log.head.size, root=log.head.root, torn_bytes=workspace.log.torn_bytes)
+
+
+def read_log_head(workspace: Workspace) -> Head:
+    """Return size and root of a log that has entries; raises as `verify_log_file` without a kept head."""
+    return _read_log(workspace).head
+
+
+def _read_log(workspace: Workspace) -> VerifiedLog:
+    if not workspace.log.path.exists():
+        _ = workspace.program_bytes  # without either file the folder is no program
+    log = workspace.log.read()
+    if not log.head.size and not workspace.log.torn_bytes:
+        raise EvidenceUnreadable(f"the log of {workspace.folder} is empty; expected 'cutover open' first")
+    return log
+
+
+def _describe_end(size: int) -> str:
+    return f"entry {size - 1}" if size else "the start of the file"
+
+
+def require_incomplete(workspace: Workspace) -> None:
+    """Refuse a switch of a program that is complete, whatever of it still runs here.
+
+    Raises:
+        Refused: When it is complete.
+    """
+    if calculate_phase(workspace.read_case().entries) is Phase.COMPLETE:
+        raise Refused(
+            "the program is complete: the target is the new baseline and nothing is left to execute; "
+            "see 'cutover status'"
+        )
 
 
 def read_head(path: Path) -> Head:

@@ -29,6 +29,7 @@ from cutover.errors import InvalidProgram, Refused, ReleaseUnreachable
 from cutover.ports import ConsumerControl, GatewayControl, Http, Launcher, Repository
 from cutover.service.case_reader import read_case
 from cutover.service.station import Executor, Station
+from cutover.wiring.missing import ProgramMissing
 
 PROGRAM_FILE = "cutover.toml"
 PROPOSAL_FILE = "opening.json"
@@ -60,15 +61,13 @@ class Workspace:
         """The bytes of `cutover.toml`.
 
         Raises:
-            InvalidProgram: When there is none.
+            ProgramMissing: When there is none.
         """
         path = self.folder / PROGRAM_FILE
         try:
             return path.read_bytes()
         except OSError as exc:
-            raise InvalidProgram(
-                (f"{path} cannot be read: {exc.strerror}; name its folder with --program",)
-            ) from exc
+            raise ProgramMissing(path, exc.strerror) from exc
 
     @cached_property
     def program(self) -> Program:
