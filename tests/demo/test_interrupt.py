@@ -14,6 +14,11 @@ CUTOVER = Path(sys.executable).parent / "cutover"
 pytestmark = pytest.mark.demo
 
 
+def hear_sigint() -> None:
+    """A run in the background ignores SIGINT and hands that down; a terminal does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def find_processes(folder: Path) -> list[str]:
     """Return the command lines of live processes that work in or on a folder."""
     found = []
@@ -36,6 +41,7 @@ def test_ctrl_c_ends_every_process_and_says_what_stays(tmp_path: Path) -> None:
     with subprocess.Popen(
         [str(CUTOVER), "demo", "--keep", str(folder)],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=hear_sigint,
     ) as process:  # fmt: skip
         assert process.stderr is not None
         for line in process.stderr:

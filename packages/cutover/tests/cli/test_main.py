@@ -17,6 +17,11 @@ from packages.cutover.tests.cli.world import World
 CUTOVER = (sys.executable, "-m", "cutover.cli")
 
 
+def hear_sigint() -> None:
+    """A run in the background ignores SIGINT and hands that down; a terminal does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_says_once_where_to_look(opened: World) -> None:
     """The probe asks a gateway that never answers; it is interrupted while it waits."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -27,13 +32,16 @@ def test_ctrl_c_says_once_where_to_look(opened: World) -> None:
         )
         command = (*CUTOVER, "probe", "--as", "producer", "--timeout", "60", "--program", str(opened.folder))
         with subprocess.Popen(
-            (*command, "--keys", str(opened.keys("producer"))), stderr=subprocess.PIPE, text=True
+            (*command, "--keys", str(opened.keys("producer"))),
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=hear_sigint,
         ) as process:
             silent.settimeout(20)
             connection, _ = silent.accept()
-            process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=20)
-            connection.close()
+            with connection:
+                process.send_signal(signal.SIGINT)
+                _, said = process.communicate(timeout=20)
     assert process.returncode == 130
     assert said.count("error: interrupted; run 'cutover status' to see where things stand") == 1
     assert "Traceback" not in said
