@@ -24,9 +24,6 @@ from cutover.demo.traffic import Snapshot
 from cutover.demo.world import Twist, World
 from cutover.errors import CutoverError, Refused
 
-VERIFIED = "verified"
-"""A folder prepared by `prepare_folder` carries this file."""
-
 
 @contextmanager
 def _ends_orderly() -> Iterator[None]:
@@ -97,7 +94,6 @@ def prepare_folder(folder: Path | None, *, console: Console | None = None) -> Pa
             director.stop_traffic()
         finally:
             director.close()
-    (world.folder / VERIFIED).touch()
     return world.folder
 
 
