@@ -29,7 +29,7 @@ from assistsupport.adapters.desk_file import load_catalogue
 from assistsupport.adapters.host import RandomIds, SystemClock, SystemStopwatch
 from assistsupport.adapters.producer_client import ProducerClient
 from assistsupport.adapters.sqlite_journal import SqliteJournal
-from assistsupport.adapters.sqlite_library import SqliteLibrary
+from assistsupport.adapters.sqlite_library import FORMAT, SqliteLibrary
 from assistsupport.adapters.tantivy_index import TantivyIndexes
 from assistsupport.core.knowledge import FoundFile, FoundSource
 from assistsupport.core.ticket import Ticket
@@ -128,7 +128,7 @@ class _Unwatched:
 
 @contextmanager
 def _open_knowledge(size: int, rows: list[dict[str, object]]) -> Iterator[KnowledgeBase]:
-    folder = CACHE / f"{size}"
+    folder = CACHE / f"format-{FORMAT}" / f"{size}"
     folder.mkdir(parents=True, exist_ok=True)
     library = SqliteLibrary(folder / "knowledge.db")
     files = _Synthetic(size)

@@ -121,6 +121,14 @@ def test_a_decision_that_has_expired_authorizes_nothing(world: FakeWorld) -> Non
         execute(world.executor)
 
 
+def test_what_expires_while_it_gets_ready_authorizes_nothing(world: FakeWorld) -> None:
+    head, live = world.log.read().head, world.live()
+    world.consumer.on_draft = lambda: world.clock.pause(2 * world.program.thresholds.decision_valid_s)
+    with pytest.raises(Refused, match="no switch without an authorized decision"):
+        execute(world.executor)
+    assert (world.log.read().head, world.live()) == (head, live)
+
+
 def test_a_live_ref_that_moved_refuses_before_anything_is_written(world: FakeWorld) -> None:
     world.consumer_origin.put(LIVE_REF, good.LIVE)
     head = world.log.read().head

@@ -88,6 +88,25 @@ def test_after_a_stop_no_step_is_intended_taken_or_written(world: FakeWorld, att
     assert world.live() == good.DRILL_INVERSE
 
 
+def test_a_stop_between_looking_and_writing_keeps_the_entry_out(world: FakeWorld, attempt: Attempt) -> None:
+    """The stopper takes no turn: only the log itself can see that it came first."""
+    say_stop(world)
+    head = world.log.read().head
+    opened = RouteOpened(
+        service_contract=V3,
+        release_tag=good.TARGET_TAG,
+        address=TARGET_URL,
+        pid=None,
+        command=(),
+        tree_id=good.sha("tree"),
+    )
+    step = StepDone(operation=Operation.FORWARD, attempt=1, step="a-step", facts={})
+    for body in (opened, step):
+        with pytest.raises(MoveStopped, match="enough"):
+            attempt.append(body)
+    assert world.log.read().head == head
+
+
 def test_a_stop_of_an_earlier_attempt_does_not_count(world: FakeWorld, attempt: Attempt) -> None:
     assert any(isinstance(entry.body, Stopped) for entry in world.log.read().entries)  # the drill's
     assert attempt.find_stop() is None
