@@ -303,11 +303,13 @@ def test_a_gateway_that_saw_the_cause_says_it_before_the_failed_step_does(world:
 
 def test_a_ref_that_somebody_else_moves_meanwhile_is_left_and_said_aloud(world: FakeWorld) -> None:
     world.consumer_origin.blobs[good.sha("foreign"), "x"] = b"x"
-    at_step(
-        world,
-        ForwardStep.RELOAD_CONSUMER,
-        lambda: world.consumer_origin.put(LIVE_REF, good.sha("foreign")),
-    )
+    stopped = Stopped(condition=StopCondition.MANUAL, reason="enough", observed_at=world.clock.now())
+
+    def move_and_stop() -> None:
+        world.consumer_origin.put(LIVE_REF, good.sha("foreign"))
+        world.add(stopped, signer="producer")
+
+    at_step(world, ForwardStep.RELOAD_CONSUMER, move_and_stop)
     with pytest.raises(RepositoryError, match="somebody else moved it"):
         execute(world.executor)
     assert world.live() == good.sha("foreign")
