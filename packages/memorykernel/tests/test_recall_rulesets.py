@@ -18,7 +18,7 @@ from memorykernel.core.recall_ordering_v1 import resolve_recall_v1
 from memorykernel.core.recall_ordering_v2 import resolve_recall_v2
 from memorykernel.core.record import ConstraintContent, Scope, SummaryContent
 from memorykernel.core.terms import ascii_terms, describe_content, unicode_terms
-from memorykernel.core.vocabulary import Authority, Effect, RecordType, TruthStatus
+from memorykernel.core.vocabulary import Authority, Effect, RecordType, SummaryType, TruthStatus
 
 HEAD = "ab" * 32
 AUTHORITY = {"authoritative": 3, "derived": 2, "note": 1}
@@ -75,7 +75,7 @@ def universes(draw: st.DrawFn) -> tuple[list[Candidate], set[str]]:
         make_record(
             number,
             " ".join(draw(st.lists(st.sampled_from(WORDS), max_size=4))) or "nothing",
-            record_type=draw(st.sampled_from([each for each in RecordType if each != "constraint"])),
+            record_type=draw(st.sampled_from([RecordType(each) for each in SummaryType])),
             truth_status=draw(st.sampled_from(TruthStatus)),
             authority=draw(st.sampled_from(Authority)),
             confidence=draw(st.sampled_from([None, 0.5, 0.9])),

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from memorykernel.core.admission import NewRecord
-from memorykernel.core.evidence import PolicyEvidence, RecallEvidence
+from memorykernel.core.evidence import PolicyEvidence, RecallEvidence, Snapshot
 from memorykernel.core.question import PolicyQuestion
 from memorykernel.core.record import Link
 from memorykernel.core.schema_status import SchemaStatus
@@ -55,8 +55,33 @@ class Memory(Protocol):
         """
         ...
 
-    def read_policy_evidence(self, question: PolicyQuestion, *, version_index: bool) -> PolicyEvidence:
-        """Read what can matter to a policy question, in one consistent state.
+    def find_snapshot(self, as_known_at: int | str) -> Snapshot | None:
+        """The state at a time (microseconds since 1970 UTC), or of a head (64 hex digits).
+
+        Entries older than schema 4 have no time: they belong to every state of a time. None when no entry has
+        the head.
+
+        Raises:
+            QueryFailed: The store could not.
+        """
+        ...
+
+    def read_policy_evidence(
+        self,
+        question: PolicyQuestion,
+        *,
+        version_index: bool = False,
+        patterns: bool = False,
+        known: Snapshot | None = None,
+    ) -> PolicyEvidence:
+        """Read what can matter to a policy question, in one consistent state, in one round trip.
+
+        Args:
+            question: The question.
+            version_index: Fill in the version index, which v1 needs.
+            patterns: Read constraints by prefix and group too, and the memberships of the question's values;
+                else only constraints that compare all three fields exactly.
+            known: The state to read as of; None for all that is there.
 
         Raises:
             QueryFailed: The store could not.
@@ -64,7 +89,7 @@ class Memory(Protocol):
         ...
 
     def read_recall_evidence(
-        self, record_types: Collection[RecordType], terms: Collection[str]
+        self, record_types: Collection[RecordType], terms: Collection[str], *, known: Snapshot | None = None
     ) -> RecallEvidence:
         """Read the records of the types that share a term, with how many they share.
 
@@ -73,7 +98,9 @@ class Memory(Protocol):
         """
         ...
 
-    def read_every_record(self, record_types: Collection[RecordType]) -> RecallEvidence:
+    def read_every_record(
+        self, record_types: Collection[RecordType], *, known: Snapshot | None = None
+    ) -> RecallEvidence:
         """Read all records of the types, and the version index.
 
         Raises:

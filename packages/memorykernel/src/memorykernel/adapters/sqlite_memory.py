@@ -219,4 +219,4 @@ def _content_values(new: NewRecord) -> tuple[Value, ...]:
     if isinstance(content, ConstraintContent):
         scope = content.scope
         return scope.actor, scope.action, scope.resource, content.effect.value, content.note, None
-    return None, None, None, None, None, content.summary
+    return None, None, None, None, None, describe_content(content)

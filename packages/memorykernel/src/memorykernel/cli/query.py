@@ -10,7 +10,7 @@ import typer
 from memorykernel.cli.output import print_result
 from memorykernel.cli.target import Database, ReleaseFolder, open_existing
 from memorykernel.core.request import Ask, Recall
-from memorykernel.core.vocabulary import RecordType, Result
+from memorykernel.core.vocabulary import PublishedType, Result
 
 app = typer.Typer(help="Ask questions; every answer is kept.", no_args_is_help=True)
 context_app = typer.Typer(help="Answers that were given.", no_args_is_help=True)
@@ -55,7 +55,7 @@ def recall(
     ctx: typer.Context,
     text: Text,
     record_type: Annotated[
-        list[RecordType] | None, typer.Option(help="Repeatable; all but constraints if absent.")
+        list[PublishedType] | None, typer.Option(help="Repeatable; all but constraints if absent.")
     ] = None,
     as_of: AsOf = None,
     db: Database = None,

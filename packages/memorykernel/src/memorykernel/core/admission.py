@@ -13,6 +13,7 @@ import re
 from typing import Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from memorykernel.core.instant import format_instant, parse_instant
 from memorykernel.core.question import PolicyQuestion, RecallQuestion
@@ -20,13 +21,26 @@ from memorykernel.core.record import (
     ConstraintContent,
     Content,
     Link,
+    MembershipContent,
     MemoryRecord,
     Payload,
     Provenance,
     Scope,
     SummaryContent,
 )
-from memorykernel.core.request import AddConstraint, AddLink, AddSummary, Ask, Recall
+from memorykernel.core.request import (
+    AddConstraint,
+    AddConstraintV4,
+    AddLink,
+    AddMembership,
+    AddRecord,
+    AddSummaryV4,
+    Ask,
+    AskV4,
+    Recall,
+    RecallV4,
+)
+from memorykernel.core.scope_pattern import check_patterns
 from memorykernel.core.ulid import parse_ulid
 from memorykernel.core.vocabulary import RecordType, TruthStatus
 from memorykernel.errors import InvalidRequest, WriteConflict
@@ -35,6 +49,7 @@ MAX_VERSION: Final = 2**63 - 1
 """The largest integer that the store can hold."""
 
 _SOURCE_HASH: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_SNAPSHOT: Final = re.compile(r"txn_[0-9a-f]{64}")
 _NEEDS_CONFIDENCE: Final = (TruthStatus.INFERRED, TruthStatus.SPECULATIVE)
 
 
@@ -44,6 +59,7 @@ class NewRecord(msgspec.Struct, frozen=True, kw_only=True):
     record: MemoryRecord
     created_at_us: int
     effective_at_us: int
+    expires_at_us: int | None = None
 
 
 class Fresh(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +70,7 @@ class Fresh(msgspec.Struct, frozen=True, kw_only=True):
     now_us: int
 
 
-def admit_record(request: AddConstraint | AddSummary, fresh: Fresh) -> NewRecord:
+def admit_record(request: AddRecord, fresh: Fresh) -> NewRecord:
     """Turn a request into a record.
 
     Args:
@@ -76,12 +92,14 @@ def admit_record(request: AddConstraint | AddSummary, fresh: Fresh) -> NewRecord
     _check_common(request)
     created_at_us = fresh.now_us if created_at_us is None else created_at_us
     effective_at_us = created_at_us if effective_at_us is None else effective_at_us
+    expires_at, expires_at_us = _expiry(request, effective_at_us)
     record = MemoryRecord(
         memory_version_id=fresh.memory_version_id,
         memory_id=memory_id,
         version=request.version,
         created_at=format_instant(created_at_us),
         effective_at=format_instant(effective_at_us),
+        expires_at=expires_at,
         truth_status=request.truth_status,
         authority=request.authority,
         confidence=request.confidence,
@@ -96,7 +114,12 @@ def admit_record(request: AddConstraint | AddSummary, fresh: Fresh) -> NewRecord
         contradicts=contradicts,
         payload=payload,
     )
-    return NewRecord(record=record, created_at_us=created_at_us, effective_at_us=effective_at_us)
+    return NewRecord(
+        record=record,
+        created_at_us=created_at_us,
+        effective_at_us=effective_at_us,
+        expires_at_us=expires_at_us,
+    )
 
 
 def admit_link(request: AddLink) -> Link:
@@ -139,10 +162,11 @@ def admit_ask(request: Ask, now_us: int) -> PolicyQuestion:
         action=request.action,
         resource=request.resource,
         as_of_us=now_us if as_of_us is None else as_of_us,
+        as_known_at=_known(request.as_known_at) if isinstance(request, AskV4) else UNSET,
     )
 
 
-def admit_recall(request: Recall, now_us: int) -> RecallQuestion:
+def admit_recall(request: Recall | RecallV4, now_us: int) -> RecallQuestion:
     """Turn a request into a recall; without `as_of` it is about `now_us`.
 
     Raises:
@@ -153,9 +177,18 @@ def admit_recall(request: Recall, now_us: int) -> RecallQuestion:
     _check_filled(text=request.text)
     return RecallQuestion(
         text=request.text,
-        record_types=request.record_types,
+        record_types=tuple(map(RecordType, request.record_types)),
         as_of_us=now_us if as_of_us is None else as_of_us,
+        as_known_at=_known(request.as_known_at) if isinstance(request, RecallV4) else UNSET,
+        cursor=request.cursor if isinstance(request, RecallV4) else None,
     )
+
+
+def _known(as_known_at: str | None) -> str | None:
+    """Check that it is a snapshot's name or a time; which state it means is the store's to say."""
+    if as_known_at is not None and not _SNAPSHOT.fullmatch(as_known_at):
+        parse_instant(as_known_at, field="as_known_at")
+    return as_known_at
 
 
 def _instant(text: str | None, field: str) -> int | None:
@@ -167,18 +200,49 @@ def _version_ids(texts: tuple[str, ...], field: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(parse_ulid(text, field=f"{field}[{i}]") for i, text in enumerate(texts)))
 
 
-def _payload(request: AddConstraint | AddSummary) -> Payload:
-    if isinstance(request, AddConstraint):
-        scope = Scope(actor=request.actor, action=request.action, resource=request.resource)
-        _check_filled(actor=scope.actor, action=scope.action, resource=scope.resource)
+def _expiry(request: AddRecord, effective_at_us: int) -> tuple[str | UnsetType | None, int | None]:
+    """The end of a record's validity, as text and as microseconds; older contracts have none."""
+    if not isinstance(request, AddConstraintV4 | AddSummaryV4 | AddMembership):
+        return UNSET, None
+    if request.expires_at is None:
+        return None, None
+    expires_at_us = parse_instant(request.expires_at, field="expires_at")
+    if expires_at_us <= effective_at_us:
+        raise _refuse("expires_at", "is not after effective_at; send a later time or null")
+    return format_instant(expires_at_us), expires_at_us
+
+
+def _payload(request: AddRecord) -> Payload:
+    if isinstance(request, AddConstraint | AddConstraintV4):
+        scope = _scope(request)
         content: Content = ConstraintContent(scope=scope, effect=request.effect, note=request.note)
         return Payload(record_type=RecordType.CONSTRAINT, payload=content)
+    if isinstance(request, AddMembership):
+        _check_filled(group=request.group, member=request.member)
+        content = MembershipContent(field=request.field, group=request.group, member=request.member)
+        return Payload(record_type=RecordType.MEMBERSHIP, payload=content)
     _check_filled(summary=request.summary)
     content = SummaryContent(summary=request.summary)
     return Payload(record_type=RecordType(request.record_type), payload=content)
 
 
-def _check_common(request: AddConstraint | AddSummary) -> None:
+def _scope(request: AddConstraint | AddConstraintV4) -> Scope:
+    _check_filled(actor=request.actor, action=request.action, resource=request.resource)
+    if isinstance(request, AddConstraint):
+        return Scope(actor=request.actor, action=request.action, resource=request.resource)
+    scope = Scope(
+        actor=request.actor,
+        action=request.action,
+        resource=request.resource,
+        actor_match=request.actor_match,
+        action_match=request.action_match,
+        resource_match=request.resource_match,
+    )
+    check_patterns(scope)
+    return scope
+
+
+def _check_common(request: AddRecord) -> None:
     _check_filled(writer=request.writer, justification=request.justification, source_uri=request.source_uri)
     if not 1 <= request.version <= MAX_VERSION:
         raise _refuse("version", f"expected 1 to {MAX_VERSION}, got {request.version}; count versions from 1")

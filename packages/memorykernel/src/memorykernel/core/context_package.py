@@ -1,6 +1,7 @@
 """A context package: an answer with everything that explains it, in the key order of the wire.
 
-Source: wire contracts, section 1 (key order) and section 2 (tie-breakers). Field order is key order.
+Source: wire contracts, section 1 (key order) and section 2 (tie-breakers). Field order is key order. What
+only service.v4 has is UNSET in the packages of older rulesets, and left out of their bytes.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from memorykernel.core.evidence import Candidate
 from memorykernel.core.instant import format_instant
@@ -44,21 +46,36 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     action: str
     resource: str
     as_of: str
+    as_known_at: str | UnsetType | None = UNSET
+    record_types: tuple[RecordType, ...] | UnsetType = UNSET
+
+
+class Inputs(msgspec.Struct, frozen=True, kw_only=True):
+    """What the ruleset was shown: how many record versions, and one digest of them and their claims."""
+
+    records: int
+    sha256: str
 
 
 class Determinism(msgspec.Struct, frozen=True, kw_only=True):
-    """By which rules, and on which state of the store."""
+    """By which rules, on which state of the store, and on which of its records."""
 
     ruleset_version: str
     snapshot_id: str
     tie_breakers: tuple[str, ...]
+    inputs: Inputs | UnsetType = UNSET
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """The result and one sentence of reason."""
+    """The result and one sentence of reason.
+
+    `holds_until` is the first instant after as_of at which the same records give another result, None when no
+    such instant is known.
+    """
 
     result: Result
     why: str
+    holds_until: str | UnsetType | None = UNSET
 
 
 class RuleScores(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +109,20 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     why: Why
 
 
+class Exclusions(msgspec.Struct, frozen=True, kw_only=True):
+    """All records that could have counted and do not, of which `excluded_items` shows the nearest.
+
+    Attributes:
+        total: How many there are.
+        by_reason: How many per reason, every reason of the ruleset named.
+        next_cursor: Where the next page of them begins; None when all are shown.
+    """
+
+    total: int
+    by_reason: dict[str, int]
+    next_cursor: str | None
+
+
 class ContextPackage(msgspec.Struct, frozen=True, kw_only=True):
     """The whole answer."""
 
@@ -102,6 +133,8 @@ class ContextPackage(msgspec.Struct, frozen=True, kw_only=True):
     answer: Answer
     selected_items: tuple[Item, ...]
     excluded_items: tuple[Item, ...]
+    exclusions: Exclusions | UnsetType = UNSET
+    next_cursor: str | UnsetType | None = UNSET
     ordering_trace: tuple[str, ...]
 
 

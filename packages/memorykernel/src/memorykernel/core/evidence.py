@@ -26,12 +26,30 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float | None
     created_at_us: int
     effective_at_us: int
+    expires_at_us: int | None = None
     content: Content
 
     @property
     def effective_confidence(self) -> float:
         """The confidence that orders the record: its own, or the neutral one."""
         return NEUTRAL_CONFIDENCE if self.confidence is None else self.confidence
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A state of the memory: everything up to one entry of its hash chain.
+
+    Attributes:
+        head: The chain's head there, 64 lower-case hex digits.
+        entry_seq: The entry's number, from 0 (an empty memory).
+        recorded_at_us: When the entry was recorded; None for entries older than schema 4.
+        newest_record_seq, newest_link_seq: The last rows that belong to it; 0 when there is none.
+    """
+
+    head: str
+    entry_seq: int
+    recorded_at_us: int | None
+    newest_record_seq: int
+    newest_link_seq: int
 
 
 class Supersession(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +67,8 @@ class PolicyEvidence(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         head: The hash chain's head, 64 lower-case hex digits: the state that was read.
-        candidates: At least the constraints whose scope matches; order means nothing.
+        candidates: At least the constraints whose scope matches, and for rulesets that know groups the
+            memberships of the question's actor, action and resource; order means nothing.
         supersessions: Every supersedes link that targets a candidate, whoever made it.
         version_index: `memory_id:memory_version_id` of every record, sorted, joined without
             separators; only for rulesets that ask for it, else empty.

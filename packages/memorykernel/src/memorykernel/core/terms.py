@@ -13,7 +13,7 @@ import re
 import unicodedata
 from typing import Final
 
-from memorykernel.core.record import ConstraintContent, Content
+from memorykernel.core.record import ConstraintContent, Content, MembershipContent, SummaryContent
 
 # Unicode's White_Space property; str.split() also splits at U+001C to U+001F.
 _WHITE_SPACE: Final = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
@@ -36,11 +36,16 @@ def unicode_terms(text: str) -> tuple[str, ...]:
 
 
 def describe_content(content: Content) -> str:
-    """The text that a record is found by: its summary, or its scope and note."""
+    """The text that a record is found by: its summary, its scope and note, or its membership."""
     if isinstance(content, ConstraintContent):
         scope = content.scope
         return " ".join((scope.actor, scope.action, scope.resource, content.note or ""))
-    return content.summary
+    return content.summary if isinstance(content, SummaryContent) else describe_membership(content)
+
+
+def describe_membership(content: MembershipContent) -> str:
+    """A membership as a sentence, by which people find it."""
+    return f"{content.field} {content.member} is a member of {content.group}"
 
 
 def _separate(character: str) -> str:

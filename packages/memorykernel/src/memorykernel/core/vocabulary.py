@@ -1,7 +1,7 @@
 """The closed sets of words that records and answers are made of, and their ranks.
 
 Source: wire contracts, sections 1 and 2. The member order of `RecordType` is the canonical order
-in which ordering.v2 lists types.
+in which ordering.v2 lists types; `membership` and `Match` exist since service.v4.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ class RecordType(StrEnum):
     PREFERENCE = "preference"
     EVENT = "event"
     OUTCOME = "outcome"
+    MEMBERSHIP = "membership"
 
 
 class SummaryType(StrEnum):
@@ -27,6 +28,35 @@ class SummaryType(StrEnum):
     PREFERENCE = "preference"
     EVENT = "event"
     OUTCOME = "outcome"
+
+
+class PublishedType(StrEnum):
+    """The record types that service.v2 and service.v3 know."""
+
+    CONSTRAINT = "constraint"
+    DECISION = "decision"
+    PREFERENCE = "preference"
+    EVENT = "event"
+    OUTCOME = "outcome"
+
+
+class Field(StrEnum):
+    """The three fields of a scope."""
+
+    ACTOR = "actor"
+    ACTION = "action"
+    RESOURCE = "resource"
+
+
+class Match(StrEnum):
+    """How a field of a constraint's scope is compared with that of a question.
+
+    A field that is matched exactly and says `*` matches everything.
+    """
+
+    EXACT = "exact"
+    PREFIX = "prefix"
+    GROUP = "group"
 
 
 class Effect(StrEnum):
