@@ -42,9 +42,30 @@ def test_a_success_is_fine(version: str) -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("code", list(ErrorCode))
 def test_every_code_is_fine_with_each_of_its_statuses_and_no_other(version: str, code: ErrorCode) -> None:
-    for status in (400, 403, 404, 405, 409, 413, 415, 422, 500, 502, 503):
-        expected = [] if status in STATUS_BY_CODE[code] else [("status-code-mismatch", "status")]
+    for status in (400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 502, 503):
+        is_allowed = status in POLICIES[version].list_statuses(code)
+        expected = [] if is_allowed else [("status-code-mismatch", "status")]
         assert breaches(version, status, failure(version, code)) == expected
+
+
+def test_service_v4_alone_allows_more_statuses() -> None:
+    extra = {
+        (code, status)
+        for version in VERSIONS
+        for code in ErrorCode
+        for status in POLICIES[version].list_statuses(code)
+        if status not in STATUS_BY_CODE[code]
+    }
+    assert extra == {
+        (ErrorCode.VALIDATION_ERROR, 401),
+        (ErrorCode.VALIDATION_ERROR, 403),
+        (ErrorCode.QUERY_FAILED, 503),
+        (ErrorCode.CONTEXT_LOOKUP_FAILED, 503),
+        (ErrorCode.WRITE_FAILED, 503),
+    }
+    for version in ("service.v2", "service.v3"):
+        for code in ErrorCode:
+            assert POLICIES[version].list_statuses(code) == STATUS_BY_CODE[code]
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -21,6 +21,7 @@ from contracts.core.service import (
     SERVICE_CONTRACT_HEADER,
     SERVICE_V2,
     SERVICE_V3,
+    SERVICE_V4,
 )
 from contracts.errors import ContractsError, MalformedDocument, UnknownDocument
 
@@ -33,6 +34,7 @@ __all__ = [
     "SERVICE_CONTRACT_HEADER",
     "SERVICE_V2",
     "SERVICE_V3",
+    "SERVICE_V4",
     "STATUS_BY_CODE",
     "Breach",
     "BreachCode",

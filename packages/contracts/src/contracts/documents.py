@@ -18,7 +18,7 @@ def load_openapi(service_contract_version: str) -> bytes:
     """Load the OpenAPI document of a service contract.
 
     Args:
-        service_contract_version: `service.v2` or `service.v3`.
+        service_contract_version: One of `KNOWN_SERVICE_CONTRACTS`, such as `service.v3`.
 
     Returns:
         The YAML's bytes.

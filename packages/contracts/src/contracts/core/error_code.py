@@ -10,7 +10,7 @@ from typing import Final
 
 
 class ErrorCode(StrEnum):
-    """Every code that an error envelope of service.v2 or service.v3 may hold."""
+    """Every code that an error envelope may hold, whatever the contract."""
 
     INVALID_JSON = "invalid_json"
     VALIDATION_ERROR = "validation_error"
@@ -41,4 +41,7 @@ STATUS_BY_CODE: Final[Mapping[ErrorCode, tuple[int, ...]]] = MappingProxyType(
         ErrorCode.INTERNAL_ERROR: (500,),
     }
 )
-"""Allowed HTTP statuses of each code; the first is the one to answer when nothing says otherwise."""
+"""Allowed HTTP statuses of each code in every contract; the first is for when nothing says otherwise.
+
+A policy may allow more: `EnvelopePolicy.list_statuses` says what counts under it.
+"""
