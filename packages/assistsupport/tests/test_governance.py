@@ -72,12 +72,12 @@ def test_a_pair_that_is_not_approved_is_refused() -> None:
 
 
 def test_a_contract_without_a_policy_is_refused() -> None:
-    manifest = make_manifest(expected_service_contract_version="service.v4")
+    manifest = make_manifest(expected_service_contract_version="service.v9")
     changes = {
-        "expected_service_contract_version": "service.v4",
+        "expected_service_contract_version": "service.v9",
         "expected_producer_manifest_sha256": hashlib.sha256(manifest).hexdigest(),
     }
-    matrix = make_matrix(**changes).replace(b"service.v3", b"service.v4")
+    matrix = make_matrix(**changes).replace(b"service.v3", b"service.v9")
     with pytest.raises(GovernanceInconsistent, match=r"expected one of the contracts service.v2, service.v3"):
         build(pin=make_pin(**changes), manifest=manifest, matrix=matrix)
 
