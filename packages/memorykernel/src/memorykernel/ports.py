@@ -5,15 +5,18 @@ Every method of a store reads or writes one consistent state, and raises only er
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol, TypeVar
 
 from memorykernel.core.admission import NewRecord
 from memorykernel.core.evidence import PolicyEvidence, RecallEvidence, Snapshot
 from memorykernel.core.question import PolicyQuestion
-from memorykernel.core.record import Link
+from memorykernel.core.record import Link, Scope
 from memorykernel.core.schema_status import SchemaStatus
-from memorykernel.core.vocabulary import RecordType
+from memorykernel.core.stored_record import KeptRequest, StoredRecord
+from memorykernel.core.vocabulary import Effect, RecordType
+
+Result = TypeVar("Result")
 
 
 class Clock(Protocol):
@@ -29,6 +32,55 @@ class Ids(Protocol):
 
     def mint_ulid(self, now_us: int) -> str:
         """A ULID that nobody has seen, for a time in microseconds since 1970 UTC."""
+        ...
+
+
+class WriteTransaction(Protocol):
+    """One write in the making: what it reads is what it writes upon, and all of it is kept or nothing."""
+
+    def find_request(self, key: str) -> KeptRequest | None:
+        """The request that was kept under a key, or None."""
+        ...
+
+    def keep_request(self, kept: KeptRequest) -> None:
+        """Keep a request under a key that `find_request` did not find."""
+        ...
+
+    def read_overlapping(self, scope: Scope, *, effect: Effect, limit: int) -> PolicyEvidence:
+        """Read what can contradict a constraint.
+
+        Args:
+            scope: The constraint's.
+            effect: The effect of the constraints to read: the other one.
+            limit: At most so many constraints, the newest first; ask for one more to see whether there are more.
+
+        Returns:
+            Constraints of the effect that can match a question that `scope` matches too: in each field one of
+            the two is `*` or a group, or both are equal, or one is a prefix of the other. With them every
+            membership of the groups that they and `scope` name, and the supersessions of all these.
+        """
+        ...
+
+    def add_record(self, new: NewRecord) -> str:
+        """Add a record and the links it was written with.
+
+        Returns:
+            The chain's head after it, 64 lower-case hex digits.
+
+        Raises:
+            WriteConflict: As `Memory.add_record`.
+        """
+        ...
+
+    def add_link(self, link: Link) -> str:
+        """Add a link, unless the same statement by the same writer is there.
+
+        Returns:
+            The chain's head after it, 64 lower-case hex digits.
+
+        Raises:
+            WriteConflict: As `Memory.add_link`.
+        """
         ...
 
 
@@ -102,6 +154,42 @@ class Memory(Protocol):
         self, record_types: Collection[RecordType], *, known: Snapshot | None = None
     ) -> RecallEvidence:
         """Read all records of the types, and the version index.
+
+        Raises:
+            QueryFailed: The store could not.
+        """
+        ...
+
+    def write(self, job: Callable[[WriteTransaction], Result], *, now_us: int) -> Result:
+        """Run a job in one write transaction, and keep what it wrote unless it raises.
+
+        Durable when it returns. No other write comes between what the job reads and what it writes. A store may
+        run the job again on another state, so it must have no effect of its own.
+
+        Args:
+            job: What to do.
+            now_us: As in `add_record`.
+
+        Raises:
+            WriteFailed: The store could not. What the job raises comes out as it is; nothing was kept.
+        """
+        ...
+
+    def load_record(self, memory_version_id: str) -> StoredRecord | None:
+        """One version of one memory, or None.
+
+        Raises:
+            QueryFailed: The store could not.
+        """
+        ...
+
+    def list_versions(self, memory_id: str, *, after: int, limit: int) -> Sequence[StoredRecord]:
+        """The versions of a memory, by version number.
+
+        Args:
+            memory_id: The memory; one that nobody wrote has none.
+            after: Only greater version numbers; 0 for all.
+            limit: At most so many.
 
         Raises:
             QueryFailed: The store could not.
