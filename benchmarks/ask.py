@@ -106,7 +106,7 @@ def _fill(path: Path, size: int) -> None:
     kernel.schema_care.migrate(dry_run=False)
     kernel.file.close()
     file = SqliteFile(path)
-    SqliteMemory(file).add_records(_records(size))
+    SqliteMemory(file).add_records(_records(size), now_us=0)
     file.close()
 
 

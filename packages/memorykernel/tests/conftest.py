@@ -242,7 +242,7 @@ def write_release(folder: Path, text: str) -> Path:
     return folder
 
 
-def release(ruleset: str = "v2", schema_version: int = 3) -> Release:
+def release(ruleset: str = "v2", schema_version: int = 4) -> Release:
     """A release of one generation of rulesets."""
     return Release(
         service_contract="service.v3" if ruleset == "v2" else "service.v2",
@@ -261,7 +261,7 @@ class World:
     ids: CountingIds = field(default_factory=CountingIds)
     opened: list[Kernel] = field(default_factory=list)
 
-    def open(self, ruleset: str = "v2", *, schema_version: int = 3, migrate: bool = True) -> Kernel:
+    def open(self, ruleset: str = "v2", *, schema_version: int = 4, migrate: bool = True) -> Kernel:
         kernel = open_kernel(self.path, release(ruleset, schema_version), clock=self.clock, ids=self.ids)
         if migrate:
             kernel.schema_care.migrate(dry_run=False)

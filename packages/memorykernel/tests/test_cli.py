@@ -146,7 +146,7 @@ def test_migrate_says_that_it_creates_the_file(run: Mk, tmp_path: Path) -> None:
     assert not path.exists()
     made = run("db", "migrate", "--db", path)
     assert "does not exist: creating it" in made.stderr
-    assert json.loads(made.stdout)["after_version"] == 3
+    assert json.loads(made.stdout)["after_version"] == 4
 
 
 @pytest.mark.parametrize("command", [("db", "migrate"), ("db", "migrate", "--dry-run"), ("serve",)])

@@ -191,7 +191,7 @@ def test_without_a_folder_the_newest_rules_run() -> None:
     assert (chosen.service_contract, chosen.ruleset, chosen.schema_version) == (
         "service.v3",
         "ordering.v2",
-        3,
+        4,
     )
     assert default_release("service.v2").ruleset == "ordering.v2"
 
@@ -212,7 +212,11 @@ def test_release_folders_name_contract_rules_and_schema(release_folders: dict[st
         ("service.v2", "service.v9", "service_contract 'service.v9' is unknown"),
         ('"ordering.v1"', '"ordering.v7"', "ruleset 'ordering.v7' is unknown"),
         ("recall-ordering.v1", "recall", "recall_ruleset 'recall' is unknown"),
-        ("schema_version = 2", "schema_version = 1", "schema_version '1' is unknown; expected one of 2, 3"),
+        (
+            "schema_version = 2",
+            "schema_version = 1",
+            "'1' is unknown; expected one of 2, 3, 4",
+        ),
         ("schema_version = 2", "", "missing required field"),
         ("schema_version", "schema", "unknown field"),
         ('openapi = "openapi.yaml"', "", "lacks release_tag, openapi or manifest"),

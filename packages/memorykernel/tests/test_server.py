@@ -38,11 +38,11 @@ def server(tmp_path: Path, kit: Any) -> Iterator[Any]:
 def test_serve_creates_a_missing_file_says_so_and_ends_with_0(tmp_path: Path, kit: Any) -> None:
     path = tmp_path / "memory.db"
     with kit.serve(path) as server:
-        assert server.call("GET", "/v1/ready").data["checks"]["current_schema_version"] == 3
+        assert server.call("GET", "/v1/ready").data["checks"]["current_schema_version"] == 4
         assert server.call("GET", "/v1/openapi").body == load_openapi("service.v3")
         assert server.stop(signal.SIGINT) == 0
         assert server.process.stdout.read() == b""
-        assert b"does not exist: creating it at schema 3" in server.process.stderr.read()
+        assert b"does not exist: creating it at schema 4" in server.process.stderr.read()
 
 
 def test_a_release_folder_gives_contract_rules_schema_and_document(

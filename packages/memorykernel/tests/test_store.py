@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from memorykernel import Kernel, default_release, open_kernel
 from memorykernel.adapters.sqlite_answers import SqliteAnswers
-from memorykernel.adapters.sqlite_evidence import POLICY_SQL, RECALL_SQL
+from memorykernel.adapters.sqlite_evidence import PATTERN_SQL, POLICY_SQL, RECALL_SQL
 from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.sqlite_schema import SqliteSchema
 from memorykernel.core.evidence import Candidate
 from memorykernel.core.question import PolicyQuestion
 from memorykernel.core.request import AddLink, Ask, Recall, read_request
+from memorykernel.core.stored_question import StoredQuestion
 from memorykernel.core.terms import describe_content, unicode_terms
 from memorykernel.core.vocabulary import RecordType
 from memorykernel.errors import (
@@ -63,7 +64,7 @@ def plan(kernel: Kernel, sql: str, values: dict[str, str]) -> list[str]:
 def test_a_missing_file_is_at_version_0_and_looking_creates_nothing(world: Any) -> None:
     kernel = world.open(migrate=False)
     status = kernel.schema_care.load_status()
-    assert (status.current_version, status.target_version, status.pending_versions) == (0, 3, (1, 2, 3))
+    assert (status.current_version, status.target_version, status.pending_versions) == (0, 4, (1, 2, 3, 4))
     assert kernel.schema_care.migrate(dry_run=True).after_version is None
     assert not world.path.exists()
 
@@ -85,7 +86,7 @@ def test_migrating_says_what_it_did_and_does_it_once(world: Any) -> None:
 def test_an_older_schema_is_unavailable_until_it_is_migrated(world: Any, kit: Any) -> None:
     world.open("v1", schema_version=2)
     newer = world.open(migrate=False)
-    with pytest.raises(SchemaUnavailable, match=r"schema is 2, expected 3; run 'mk db migrate'"):
+    with pytest.raises(SchemaUnavailable, match=r"schema is 2, expected 4; run 'mk db migrate'"):
         newer.schema_care.check_ready()
     with pytest.raises(SchemaUnavailable):
         ask(newer, kit.ask())
@@ -99,7 +100,7 @@ def test_a_release_of_the_older_schema_works_on_the_newer_one(world: Any, kit: A
     new = world.open()
     checks = old.schema_care.check_ready()
     assert (checks.current_schema_version, checks.target_schema_version, checks.pending_migrations) == (
-        3,
+        4,
         2,
         0,
     )
@@ -113,8 +114,8 @@ def test_a_release_of_the_older_schema_works_on_the_newer_one(world: Any, kit: A
 def test_a_schema_from_the_future_is_unavailable(world: Any, kit: Any) -> None:
     kernel = world.open()
     with kernel.file.writing(durable=True) as connection:
-        connection.execute("INSERT INTO schema_migrations VALUES (4, 'later')")
-    with pytest.raises(SchemaUnavailable, match="schema 4 is newer than this program knows"):
+        connection.execute("INSERT INTO schema_migrations VALUES (5, 'later')")
+    with pytest.raises(SchemaUnavailable, match="schema 5 is newer than this program knows"):
         ask(world.open(migrate=False), kit.ask())
 
 
@@ -213,13 +214,20 @@ def test_a_repeated_statement_is_kept_once_another_writer_s_is_kept_too(kernel: 
     assert kernel.check_integrity().links == 2
 
 
+ASKED = StoredQuestion(
+    ruleset="ordering.v2",
+    head="00" * 32,
+    question=PolicyQuestion(text="?", actor="a", action="b", resource="c", as_of_us=0),
+)
+
+
 def test_a_writer_that_waits_too_long_says_so_and_readers_do_not_wait(world: Any, kit: Any) -> None:
     kernel = world.open()
     kit.add(kernel, kit.constraint())
     impatient = SqliteFile(world.path, busy_timeout_ms=1)
     with kernel.file.writing(durable=False):
         with pytest.raises(QueryFailed, match="database is locked; ask again"):
-            SqliteAnswers(impatient).store_answer("cpkg_x", b"{}")
+            SqliteAnswers(impatient).store_answer("cpkg_x", b"{}", ASKED)
         with impatient.reading() as connection:
             assert connection.execute("SELECT count(*) FROM records").fetchone() == (1,)
     impatient.close()
@@ -247,6 +255,21 @@ def test_a_policy_question_scans_nothing(kernel: Kernel, kit: Any) -> None:
     scope = "SEARCH r USING INDEX records_by_scope (actor=? AND action=? AND resource=?) LEFT-JOIN"
     assert scope in steps
     assert [step for step in steps if "SCAN" in step] == []
+
+
+def test_a_question_with_patterns_scans_keys_and_hits_only(kernel: Kernel, kit: Any) -> None:
+    kit.add(kernel, kit.constraint())
+    steps = plan(
+        kernel,
+        PATTERN_SQL,
+        dict.fromkeys(("actor", "action", "resource"), "a")
+        | {f"{field}_keys": '["=a"]' for field in ("actor", "action", "resource")},
+    )
+    keys = "SEARCH constraint_scopes USING PRIMARY KEY (actor_key=? AND action_key=? AND resource_key=?)"
+    assert keys in steps
+    assert any("SEARCH r USING INTEGER PRIMARY KEY" in step for step in steps)
+    scanned = {step.split()[1] for step in steps if step.startswith("SCAN")}
+    assert scanned <= {"json_each", "m", "actor_keys", "action_keys", "resource_keys"}
 
 
 def test_a_recall_finds_records_by_their_words_without_scanning_them(kernel: Kernel, kit: Any) -> None:

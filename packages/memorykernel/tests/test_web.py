@@ -196,7 +196,7 @@ def test_answers_are_the_golden_bytes(world: Any, kit: Any, ruleset: str) -> Non
 
     After a wanted change run once with MK_WRITE_GOLDEN=1 and read the difference.
     """
-    kernel = world.open(ruleset)
+    kernel = world.open(ruleset, schema_version=3)
     call = kit.asgi(build_service(kernel, openapi=b"", strict=False))
     first = call("POST", "/v1/memory/add/constraint", kit.constraint(confidence=0.9))
     old = first.data["memory_version_id"]
@@ -357,8 +357,8 @@ def test_without_a_schema_everything_but_liveness_and_migration_is_unavailable(w
     assert_error(call("GET", "/v1/ready"), kernel, 503, "schema_unavailable")
     assert_error(call("GET", "/v1/context/cpkg_x"), kernel, 503, "schema_unavailable")
     assert call("GET", "/v1/health").status == 200
-    assert call("POST", "/v1/db/schema-version").data["pending_versions"] == [1, 2, 3]
-    assert call("POST", "/v1/db/migrate", {"dry_run": False}).data["after_version"] == 3
+    assert call("POST", "/v1/db/schema-version").data["pending_versions"] == [1, 2, 3, 4]
+    assert call("POST", "/v1/db/migrate", {"dry_run": False}).data["after_version"] == 4
     assert call("POST", "/v1/query/ask", kit.ask()).status == 200
 
 

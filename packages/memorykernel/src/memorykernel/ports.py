@@ -13,6 +13,7 @@ from memorykernel.core.evidence import PolicyEvidence, RecallEvidence, Snapshot
 from memorykernel.core.question import PolicyQuestion
 from memorykernel.core.record import Link, Scope
 from memorykernel.core.schema_status import SchemaStatus
+from memorykernel.core.stored_question import StoredAnswer, StoredQuestion
 from memorykernel.core.stored_record import KeptRequest, StoredRecord
 from memorykernel.core.vocabulary import Effect, RecordType
 
@@ -87,10 +88,17 @@ class WriteTransaction(Protocol):
 class Memory(Protocol):
     """Records and links; append-only."""
 
-    def add_record(self, new: NewRecord) -> None:
+    def add_record(self, new: NewRecord, *, now_us: int) -> str:
         """Keep a record and the links it was written with, or nothing.
 
         Durable when it returns.
+
+        Args:
+            new: The record.
+            now_us: The time of the write; recorded, unless the entry before it was recorded later.
+
+        Returns:
+            The chain's head after it, 64 hex digits.
 
         Raises:
             WriteConflict: The version exists, or a link's target does not.
@@ -98,8 +106,10 @@ class Memory(Protocol):
         """
         ...
 
-    def add_link(self, link: Link) -> None:
+    def add_link(self, link: Link, *, now_us: int) -> str:
         """Keep a link; the same statement by the same writer is kept once.
+
+        Args and returns as `add_record`.
 
         Raises:
             WriteConflict: An end does not exist, or the link closes a cycle of supersessions.
@@ -200,16 +210,33 @@ class Memory(Protocol):
 class Answers(Protocol):
     """Answers that were given; append-only, with a hash chain of their own."""
 
-    def store_answer(self, context_package_id: str, package: bytes) -> None:
-        """Keep an answer; the same bytes under the same id are kept once.
+    def store_answer(self, context_package_id: str, package: bytes, asked: StoredQuestion) -> None:
+        """Keep an answer with its question; the same bytes under the same id are kept once.
 
         Raises:
             QueryFailed: The store could not.
         """
         ...
 
-    def load_answer(self, context_package_id: str) -> bytes | None:
+    def load_answer(self, context_package_id: str) -> StoredAnswer | None:
         """The newest answer under an id, or None.
+
+        Raises:
+            ContextLookupFailed: The store could not.
+        """
+        ...
+
+
+    def list_policy_answers(
+        self, *, after: int, limit: int, scope: Scope | None = None
+    ) -> Sequence[StoredAnswer]:
+        """Stored answers to policy questions that have their question, oldest first.
+
+        Args:
+            after: Only answers with a greater `answer_seq`.
+            limit: At most so many.
+            scope: Only questions that it can match: those whose values are equal to its exact fields and begin
+                with its prefixes; groups and `*` match all.
 
         Raises:
             ContextLookupFailed: The store could not.

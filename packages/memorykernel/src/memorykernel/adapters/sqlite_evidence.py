@@ -1,96 +1,166 @@
 """Reading evidence: the SQL that finds the records that can matter, and nothing else.
 
-A policy question is one statement whose plan has no SCAN (a test reads the plan): the chain's head,
-the constraints of the eight combinations of value and `*`, and the supersessions that target them. A recall
-reads the postings of its terms. Only the v1 rulesets read more, because their published answers do.
+A policy question is one statement whose plan has no SCAN of a table (a test reads the plan): the chain's
+head, the constraints that can match, and the supersessions that target them. Without patterns those are
+the eight combinations of value and `*`; with patterns all combinations of the keys of the question's values,
+and the memberships of these values. A recall reads the postings of its terms. Only the v1 rulesets read more,
+because their published answers do.
+
+A question about an earlier state is the same statement with the state's last rows as bounds.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from memorykernel.core.evidence import Candidate, PolicyEvidence, RecallEvidence, Supersession
+from memorykernel.adapters.rows import (
+    CANDIDATE_COLUMNS,
+    RECORD_COLUMNS_4,
+    Row,
+    decode_candidate,
+    decode_claim,
+)
+from memorykernel.core.evidence import Candidate, PolicyEvidence, RecallEvidence, Snapshot, Supersession
 from memorykernel.core.question import PolicyQuestion
-from memorykernel.core.record import ConstraintContent, Content, Scope, SummaryContent
-from memorykernel.core.vocabulary import Authority, Effect, RecordType, TruthStatus
+from memorykernel.core.scope_pattern import list_keys
+from memorykernel.core.vocabulary import RecordType
 
-_CANDIDATE: Final = """
-  r.memory_version_id, r.memory_id, r.record_type, r.version, r.truth_status, r.authority, r.confidence,
-  r.created_at_us, r.effective_at_us, r.actor, r.action, r.resource, r.effect, r.note, r.summary,
-  s.memory_version_id, s.authority, s.truth_status, s.effective_at_us
-"""
-_CLAIMANTS: Final = """
-LEFT JOIN links l ON l.to_version_id = r.memory_version_id AND l.relation = 'supersedes'
-LEFT JOIN records s ON s.memory_version_id = l.from_version_id
-"""
-_HEAD: Final = "h.entry_seq = (SELECT max(entry_seq) FROM memory_chain)"
-
-# All three are assembled from the constants above; values are always bound.
-POLICY_SQL: Final = f"""
-SELECT h.head, {_CANDIDATE}
-FROM memory_chain h
-LEFT JOIN records r INDEXED BY records_by_scope ON r.record_type = 'constraint'
-  AND r.actor IN (:actor, '*') AND r.action IN (:action, '*') AND r.resource IN (:resource, '*')
-{_CLAIMANTS}
-WHERE {_HEAD}
-"""  # noqa: S608
-EVERY_RECORD_SQL: Final = f"""
-SELECT h.head, {_CANDIDATE}
-FROM memory_chain h
-LEFT JOIN records r ON r.record_type IN (SELECT value FROM json_each(:record_types))
-{_CLAIMANTS}
-WHERE {_HEAD}
-"""  # noqa: S608
-RECALL_SQL: Final = f"""
+_EXACT: Final = """r.record_type = 'constraint'
+  AND r.actor IN (:actor, '*') AND r.action IN (:action, '*') AND r.resource IN (:resource, '*')"""
+_OF_TYPES: Final = "r.record_type IN (SELECT value FROM json_each(:record_types))"
+_KEYS: Final = """{field}_keys (key) AS MATERIALIZED (
+  SELECT value FROM json_each(:{field}_keys)
+  UNION SELECT '@' || group_name FROM memberships WHERE field = '{field}' AND member = :{field}
+)"""
+_FIELDS: Final = ("actor", "action", "resource")
+_MEMBERS: Final = "\n  UNION ALL ".join(
+    f"SELECT record_seq FROM memberships WHERE field = '{field}' AND member = :{field}"  # noqa: S608  # three names
+    for field in _FIELDS
+)
+_PATTERN_HITS: Final = f"""
+WITH {", ".join(_KEYS.format(field=field) for field in _FIELDS)},
+hits (record_seq) AS MATERIALIZED (
+  SELECT record_seq FROM constraint_scopes
+  WHERE actor_key IN (SELECT key FROM actor_keys) AND action_key IN (SELECT key FROM action_keys)
+    AND resource_key IN (SELECT key FROM resource_keys)
+  UNION ALL {_MEMBERS}
+)
+"""  # noqa: S608  # assembled from the constants above
+_TERM_HITS: Final = """
 WITH hits AS MATERIALIZED (
   SELECT record_seq, count(*) AS matched FROM record_terms
   WHERE term IN (SELECT value FROM json_each(:terms)) GROUP BY record_seq
 )
-SELECT h.head, {_CANDIDATE}, m.matched
+"""
+_HITS: Final = "LEFT JOIN hits m"
+
+
+def _assemble(
+    records: str, *, hits: str = "", join: str = "", grown: bool, known: bool, matched: bool = False
+) -> str:
+    """Put a statement together from constants; values are always bound.
+
+    Args:
+        records: The condition on `records r`, with its index hint in front if it has one.
+        hits: The common table that `join` joins.
+        join: A join before that of the records.
+        grown: The file has schema 4's columns.
+        known: The question is about an earlier state.
+        matched: Select the number of matched terms, as the last column.
+    """
+    columns = [f"r.{each}" for each in (*CANDIDATE_COLUMNS, *(RECORD_COLUMNS_4 if grown else ()))]
+    head = ":entry_seq" if known else "(SELECT max(entry_seq) FROM memory_chain)"
+    return f"""{hits}
+SELECT h.head, s.memory_version_id, s.authority, s.truth_status, s.effective_at_us,
+  {"m.matched" if matched else "NULL"}, {", ".join(columns)}
 FROM memory_chain h
-LEFT JOIN hits m
-LEFT JOIN records r ON r.record_seq = m.record_seq
-  AND r.record_type IN (SELECT value FROM json_each(:record_types))
-{_CLAIMANTS}
-WHERE {_HEAD}
-"""  # noqa: S608
-
-Row = tuple[Any, ...]
-
-# A lookup costs a third of calling the enum, four times a row.
-_RECORD_TYPE: Final = {each.value: each for each in RecordType}
-_TRUTH_STATUS: Final = {each.value: each for each in TruthStatus}
-_AUTHORITY: Final = {each.value: each for each in Authority}
-_EFFECT: Final = {each.value: each for each in Effect}
+{join}
+LEFT JOIN records r {records}{" AND r.record_seq <= :newest_record_seq" if known else ""}
+LEFT JOIN links l ON l.to_version_id = r.memory_version_id AND l.relation = 'supersedes'
+  {"AND l.link_seq <= :newest_link_seq" if known else ""}
+LEFT JOIN records s ON s.memory_version_id = l.from_version_id
+WHERE h.entry_seq = {head}
+"""  # noqa: S608  # assembled from constants
 
 
-def read_policy_rows(connection: sqlite3.Connection, question: PolicyQuestion) -> list[Row]:
+def _both(
+    records: str, *, hits: str = "", join: str = "", matched: bool = False
+) -> dict[tuple[bool, bool], str]:
+    return {
+        (grown, known): _assemble(records, hits=hits, join=join, grown=grown, known=known, matched=matched)
+        for grown in (False, True)
+        for known in (False, True)
+    }
+
+
+_BY_SCOPE: Final = "INDEXED BY records_by_scope ON "
+_EXACT_SQL: Final = {
+    **_both(f"{_BY_SCOPE}{_EXACT}"),
+    (True, False): _assemble(f"{_BY_SCOPE}{_EXACT} AND r.matching IS NULL", grown=True, known=False),
+    (True, True): _assemble(f"{_BY_SCOPE}{_EXACT} AND r.matching IS NULL", grown=True, known=True),
+}
+_PATTERN_SQL: Final = _both("ON r.record_seq = m.record_seq", hits=_PATTERN_HITS, join=_HITS)
+_TYPES_SQL: Final = _both(f"ON {_OF_TYPES}")
+_TERMS_SQL: Final = _both(
+    f"ON r.record_seq = m.record_seq AND {_OF_TYPES}", hits=_TERM_HITS, join=_HITS, matched=True
+)
+POLICY_SQL: Final = _EXACT_SQL[True, False]
+PATTERN_SQL: Final = _PATTERN_SQL[True, False]
+RECALL_SQL: Final = _TERMS_SQL[True, False]
+
+Bounds = dict[str, str | int]
+
+
+def read_policy_rows(
+    connection: sqlite3.Connection,
+    question: PolicyQuestion,
+    *,
+    grown: bool,
+    patterns: bool,
+    known: Snapshot | None,
+) -> list[Row]:
     """The rows of a policy question: one per candidate and claimant, at least one."""
-    scope = {"actor": question.actor, "action": question.action, "resource": question.resource}
-    return connection.execute(POLICY_SQL, scope).fetchall()
+    asked: Bounds = {"actor": question.actor, "action": question.action, "resource": question.resource}
+    statements = _EXACT_SQL
+    if patterns:
+        statements = _PATTERN_SQL
+        asked |= {f"{field}_keys": _encode_list(list_keys(str(asked[field]))) for field in _FIELDS}
+    return connection.execute(statements[grown, known is not None], asked | _bound(known)).fetchall()
 
 
-def read_type_rows(connection: sqlite3.Connection, record_types: Collection[RecordType]) -> list[Row]:
+def read_type_rows(
+    connection: sqlite3.Connection,
+    record_types: Collection[RecordType],
+    *,
+    grown: bool,
+    known: Snapshot | None,
+) -> list[Row]:
     """The rows of every record of the types."""
-    return connection.execute(EVERY_RECORD_SQL, {"record_types": _encode_list(record_types)}).fetchall()
+    asked: Bounds = {"record_types": _encode_list(record_types)}
+    return connection.execute(_TYPES_SQL[grown, known is not None], asked | _bound(known)).fetchall()
 
 
 def read_term_rows(
-    connection: sqlite3.Connection, record_types: Collection[RecordType], terms: Collection[str]
+    connection: sqlite3.Connection,
+    record_types: Collection[RecordType],
+    terms: Collection[str],
+    *,
+    grown: bool,
+    known: Snapshot | None,
 ) -> list[Row]:
-    """The rows of the records of the types that have a term, with how many they have at the end."""
-    lists = {"record_types": _encode_list(record_types), "terms": _encode_list(terms)}
-    return connection.execute(RECALL_SQL, lists).fetchall()
+    """The rows of the records of the types that have a term, with how many they have."""
+    asked: Bounds = {"record_types": _encode_list(record_types), "terms": _encode_list(terms)}
+    return connection.execute(_TERMS_SQL[grown, known is not None], asked | _bound(known)).fetchall()
 
 
 def decode_policy(rows: list[Row], version_index: bytes) -> PolicyEvidence:
     """Make evidence of `read_policy_rows`."""
     return PolicyEvidence(
-        head=rows[0][0].hex(),
+        head=bytes(rows[0][0]).hex(),
         candidates=_decode_candidates(rows),
         supersessions=_decode_claims(rows),
         version_index=version_index,
@@ -99,12 +169,11 @@ def decode_policy(rows: list[Row], version_index: bytes) -> PolicyEvidence:
 
 def decode_recall(rows: list[Row], version_index: bytes = b"") -> RecallEvidence:
     """Make evidence of `read_type_rows` or `read_term_rows`."""
-    matched = {row[1]: row[20] for row in rows if row[1] is not None and len(row) > 20}
     return RecallEvidence(
-        head=rows[0][0].hex(),
+        head=bytes(rows[0][0]).hex(),
         candidates=_decode_candidates(rows),
         supersessions=_decode_claims(rows),
-        matched=matched,
+        matched={row[6]: row[5] for row in rows if row[6] is not None and row[5] is not None},
         version_index=version_index,
     )
 
@@ -114,7 +183,8 @@ class VersionIndex:
 
     The published snapshot id hashes all of them for every question: about 53 bytes a record. Reading
     and sorting them is what would hurt, so both are done once per new record; joining is done once per
-    batch of new records. What remains per question is one SHA-256 over the whole.
+    batch of new records. What remains per question is one SHA-256 over the whole. An earlier state is read
+    anew: only replays ask for it.
     """
 
     def __init__(self) -> None:
@@ -122,12 +192,12 @@ class VersionIndex:
         self._names: list[str] = []
         self._joined = b""
 
-    def read(self, connection: sqlite3.Connection) -> bytes:
-        """The index as of the state that the connection reads."""
-        rows = connection.execute(
-            "SELECT record_seq, memory_id || ':' || memory_version_id FROM records WHERE record_seq > ?",
-            (self._newest_seq,),
-        ).fetchall()
+    def read(self, connection: sqlite3.Connection, known: Snapshot | None) -> bytes:
+        """The index as of the state that the connection reads, or as of an earlier one."""
+        if known is not None:
+            rows = _read_names(connection, 0, known.newest_record_seq)
+            return "".join(sorted(name for _, name in rows)).encode()
+        rows = _read_names(connection, self._newest_seq, 2**63 - 1)
         if rows:
             self._names.extend(name for _, name in rows)
             # Two sorted runs, nearly: what this sort is fastest at.
@@ -137,47 +207,32 @@ class VersionIndex:
         return self._joined
 
 
+def _read_names(connection: sqlite3.Connection, after: int, newest: int) -> list[tuple[int, str]]:
+    return connection.execute(
+        "SELECT record_seq, memory_id || ':' || memory_version_id FROM records"
+        " WHERE record_seq > ? AND record_seq <= ?",
+        (after, newest),
+    ).fetchall()
+
+
+def _bound(known: Snapshot | None) -> Bounds:
+    if known is None:
+        return {}
+    return {
+        "entry_seq": known.entry_seq,
+        "newest_record_seq": known.newest_record_seq,
+        "newest_link_seq": known.newest_link_seq,
+    }
+
+
 def _encode_list(values: Iterable[str]) -> str:
     return msgspec.json.encode(tuple(values)).decode()
 
 
 def _decode_candidates(rows: list[Row]) -> tuple[Candidate, ...]:
-    distinct = {row[1]: row for row in rows if row[1] is not None}
-    return tuple(map(_decode_candidate, distinct.values()))
-
-
-def _decode_candidate(row: Row) -> Candidate:
-    return Candidate(
-        memory_version_id=row[1],
-        memory_id=row[2],
-        record_type=_RECORD_TYPE[row[3]],
-        version=row[4],
-        truth_status=_TRUTH_STATUS[row[5]],
-        authority=_AUTHORITY[row[6]],
-        confidence=row[7],
-        created_at_us=row[8],
-        effective_at_us=row[9],
-        content=_decode_content(row[10:16]),
-    )
-
-
-def _decode_content(columns: Row) -> Content:
-    actor, action, resource, effect, note, summary = columns
-    if summary is not None:
-        return SummaryContent(summary=summary)
-    scope = Scope(actor=actor, action=action, resource=resource)
-    return ConstraintContent(scope=scope, effect=_EFFECT[effect], note=note)
+    distinct = {row[6]: row[6:] for row in rows if row[6] is not None}
+    return tuple(map(decode_candidate, distinct.values()))
 
 
 def _decode_claims(rows: list[Row]) -> tuple[Supersession, ...]:
-    return tuple(
-        Supersession(
-            superseded_id=row[1],
-            superseder_id=row[16],
-            authority=_AUTHORITY[row[17]],
-            truth_status=_TRUTH_STATUS[row[18]],
-            effective_at_us=row[19],
-        )
-        for row in rows
-        if row[16] is not None
-    )
+    return tuple(decode_claim(row[6], row[1:5]) for row in rows if row[1] is not None)

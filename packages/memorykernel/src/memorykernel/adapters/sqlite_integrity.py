@@ -13,21 +13,30 @@ from typing import Any, Final
 
 import msgspec
 
-from memorykernel.adapters.sqlite_chain import ANSWER_COLUMNS, LINK_COLUMNS, RECORD_COLUMNS, ChainTable
+from memorykernel.adapters.rows import (
+    ANSWER_COLUMNS,
+    ANSWER_COLUMNS_4,
+    LINK_COLUMNS,
+    RECORD_COLUMNS,
+    RECORD_COLUMNS_4,
+)
+from memorykernel.adapters.sqlite_chain import ChainTable
 from memorykernel.adapters.sqlite_file import SqliteFile
-from memorykernel.adapters.sqlite_schema import TERM_INDEX_SCHEMA, read_version
+from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, TERM_INDEX_SCHEMA, read_version
+from memorykernel.adapters.sqlite_scopes import find_misplaced
 from memorykernel.adapters.sqlite_terms import find_misindexed
-from memorykernel.core.chain import GENESIS_ANSWERS, GENESIS_MEMORY, digest_entry, next_head
+from memorykernel.core.chain import GENESIS_ANSWERS, GENESIS_MEMORY, digest_columns, next_head
 
 MAX_DAMAGE: Final = 20
 """How many findings are reported at most; one is enough to know."""
 
 _ANSWERS_SCHEMA: Final = 2
 _SUBJECTS: Final = {
-    "record": ("records", "record_seq", RECORD_COLUMNS),
-    "link": ("links", "link_seq", LINK_COLUMNS),
-    "answer": ("answers", "answer_seq", ANSWER_COLUMNS),
+    "record": ("records", "record_seq", RECORD_COLUMNS, RECORD_COLUMNS_4),
+    "link": ("links", "link_seq", LINK_COLUMNS, ()),
+    "answer": ("answers", "answer_seq", ANSWER_COLUMNS, ANSWER_COLUMNS_4),
 }
+"""Kind of entry -> table, key, its first columns, and those that schema 4 added."""
 
 
 class Damage(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,22 +86,27 @@ def check_integrity(file: SqliteFile) -> IntegrityReport:
 
 
 def _find_damage(connection: sqlite3.Connection, version: int) -> Iterator[Damage]:
-    yield from _check_chain(connection, "memory_chain", GENESIS_MEMORY, ("record", "link"))
+    yield from _check_chain(connection, "memory_chain", GENESIS_MEMORY, ("record", "link"), version)
     if version >= _ANSWERS_SCHEMA:
-        yield from _check_chain(connection, "answer_chain", GENESIS_ANSWERS, ("answer",))
+        yield from _check_chain(connection, "answer_chain", GENESIS_ANSWERS, ("answer",), version)
     yield from _check_pages(connection)
     if version >= TERM_INDEX_SCHEMA:
         yield from _check_terms(connection)
+    if version >= SCOPE_SCHEMA:
+        for record_seq in find_misplaced(connection):
+            finding = "keys in the index are not those of the record"
+            yield Damage(table="constraint_scopes", row=record_seq, id=None, finding=finding)
 
 
 def _check_chain(
-    connection: sqlite3.Connection, table: ChainTable, genesis: bytes, kinds: tuple[str, ...]
+    connection: sqlite3.Connection, table: ChainTable, genesis: bytes, kinds: tuple[str, ...], version: int
 ) -> Iterator[Damage]:
     """Walk a chain; after a damaged head go on from the stored one, so that one fault is one finding."""
-    head, expected_seq, covered = genesis, 0, dict.fromkeys(kinds, 0)
+    head, expected_seq, covered, before_us = genesis, 0, dict.fromkeys(kinds, 0), None
+    time = "recorded_at_us" if table == "memory_chain" and version >= SCOPE_SCHEMA else "NULL"
     entries = connection.cursor()
-    for seq, kind, subject, digest, stored in entries.execute(
-        f"SELECT entry_seq, kind, subject_seq, digest, head FROM {table} ORDER BY entry_seq"  # noqa: S608  # closed set of names
+    for seq, kind, subject, digest, stored, recorded_at_us in entries.execute(
+        f"SELECT entry_seq, kind, subject_seq, digest, head, {time} FROM {table} ORDER BY entry_seq"  # noqa: S608  # closed set of names
     ):
         if seq != expected_seq:
             yield Damage(table=table, row=expected_seq, id=None, finding="entry is missing")
@@ -100,13 +114,18 @@ def _check_chain(
             if (digest, stored) != (genesis, genesis):
                 yield Damage(table=table, row=0, id=None, finding="first head is not the chain's own")
         else:
-            yield from _check_subject(connection, kind, subject, digest)
-            if next_head(head, kind=kind, subject=subject, digest=digest) != stored:
+            yield from _check_subject(connection, kind, subject, digest, grown=version >= SCOPE_SCHEMA)
+            if before_us is not None and (recorded_at_us is None or recorded_at_us < before_us):
+                yield Damage(table=table, row=seq, id=None, finding="recorded before the entry in front")
+            follows = next_head(
+                head, kind=kind, subject=subject, digest=digest, recorded_at_us=recorded_at_us
+            )
+            if follows != stored:
                 yield Damage(
                     table=table, row=seq, id=None, finding="head does not follow from the one before"
                 )
             covered[kind] = covered.get(kind, 0) + 1
-        head, expected_seq = stored, seq + 1
+        head, expected_seq, before_us = stored, seq + 1, recorded_at_us
     for kind in kinds:
         subject_table = _SUBJECTS[kind][0]
         if _count(connection, subject_table) != covered[kind]:
@@ -116,15 +135,16 @@ def _check_chain(
 
 
 def _check_subject(
-    connection: sqlite3.Connection, kind: str, subject: int, digest: bytes
+    connection: sqlite3.Connection, kind: str, subject: int, digest: bytes, *, grown: bool
 ) -> Iterator[Damage]:
     if kind not in _SUBJECTS:
         yield Damage(table="memory_chain", row=None, id=None, finding="entry is of an unknown kind")
         return
-    table, key, columns = _SUBJECTS[kind]
+    table, key, columns, columns_4 = _SUBJECTS[kind]
     # CAST reads text as the bytes it is stored in; numbers stay numbers, as the digest has them.
     texts = ", ".join(
-        f"CASE typeof({each}) WHEN 'text' THEN CAST({each} AS BLOB) ELSE {each} END" for each in columns
+        f"CASE typeof({each}) WHEN 'text' THEN CAST({each} AS BLOB) ELSE {each} END"
+        for each in (*columns, *(columns_4 if grown else ()))
     )
     row: tuple[Any, ...] | None = connection.execute(
         f"SELECT {texts} FROM {table} WHERE {key} = ?",  # noqa: S608  # names of our own columns
@@ -132,7 +152,7 @@ def _check_subject(
     ).fetchone()
     if row is None:
         yield Damage(table=table, row=subject, id=None, finding="row is missing")
-    elif digest_entry(row) != digest:
+    elif digest_columns(row, len(columns)) != digest:
         name = row[0].decode(errors="replace") if isinstance(row[0], bytes) else str(row[0])
         yield Damage(table=table, row=subject, id=name, finding="content is not what was written")
 

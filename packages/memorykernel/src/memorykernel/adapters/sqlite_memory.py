@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
-import msgspec
-
-from memorykernel.adapters.sqlite_chain import LINK_COLUMNS, RECORD_COLUMNS, append_entry
+from memorykernel.adapters.rows import (
+    LINK_COLUMNS,
+    RECORD_COLUMNS,
+    RECORD_COLUMNS_4,
+    digest_record,
+    encode_link,
+    encode_record,
+)
+from memorykernel.adapters.sqlite_chain import append_entry, append_timed_entry
 from memorykernel.adapters.sqlite_evidence import (
     VersionIndex,
     decode_policy,
@@ -18,21 +25,31 @@ from memorykernel.adapters.sqlite_evidence import (
     read_type_rows,
 )
 from memorykernel.adapters.sqlite_file import SqliteFile
-from memorykernel.adapters.sqlite_schema import TERM_INDEX_SCHEMA, read_version
+from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, TERM_INDEX_SCHEMA, read_version
+from memorykernel.adapters.sqlite_scopes import index_scope
+from memorykernel.adapters.sqlite_snapshot import find_snapshot
 from memorykernel.adapters.sqlite_terms import index_record
 from memorykernel.core.admission import NewRecord
-from memorykernel.core.chain import Value
-from memorykernel.core.evidence import PolicyEvidence, RecallEvidence
+from memorykernel.core.chain import digest_entry
+from memorykernel.core.evidence import PolicyEvidence, RecallEvidence, Snapshot
 from memorykernel.core.question import PolicyQuestion
-from memorykernel.core.record import ConstraintContent, Link
+from memorykernel.core.record import Link
 from memorykernel.core.terms import describe_content
 from memorykernel.core.vocabulary import RecordType, Relation
 from memorykernel.errors import QueryFailed, WriteConflict, WriteFailed
 
-_INSERT_RECORD: Final = (
-    f"INSERT INTO records ({', '.join(RECORD_COLUMNS)}) VALUES ({', '.join('?' * len(RECORD_COLUMNS))})"  # noqa: S608  # column names
-)
-_INSERT_LINK: Final = f"INSERT INTO links ({', '.join(LINK_COLUMNS)}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608  # column names
+
+def _insert_into(table: str, columns: tuple[str, ...]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608  # column names
+
+
+_INSERT_RECORD: Final = {
+    len(columns): _insert_into("records", columns)
+    for columns in (RECORD_COLUMNS, (*RECORD_COLUMNS, *RECORD_COLUMNS_4))
+}
+"""By the number of columns: schema 4 has more."""
+
+_INSERT_LINK: Final = _insert_into("links", LINK_COLUMNS)
 _SAME_LINK: Final = """
 SELECT 1 FROM links WHERE from_version_id = ? AND to_version_id = ? AND relation = ?
 AND writer = ? AND justification = ?
@@ -58,12 +75,13 @@ class SqliteMemory:
     def __init__(self, file: SqliteFile) -> None:
         self._file = file
         self._version_index = VersionIndex()
+        self._grown = False
 
-    def add_record(self, new: NewRecord) -> None:
+    def add_record(self, new: NewRecord, *, now_us: int) -> str:
         """See `ports.Memory`."""
-        self.add_records((new,))
+        return self.add_records((new,), now_us=now_us)
 
-    def add_records(self, many: Iterable[NewRecord]) -> None:
+    def add_records(self, many: Iterable[NewRecord], *, now_us: int) -> str:
         """Keep records in one transaction, all or none; what filling a store is fast with.
 
         Raises:
@@ -72,58 +90,84 @@ class SqliteMemory:
         """
         try:
             with self._file.writing(durable=True) as connection:
+                schema = read_version(connection)
                 for new in many:
-                    _insert_record(connection, new)
+                    _insert_record(connection, new, schema, now_us)
                     for link in _own_links(new):
-                        _insert_link(connection, link)
+                        _insert_link(connection, link, schema, now_us)
+                return _read_head(connection).hex()
         except sqlite3.Error as exc:
             raise WriteFailed(f"the record was not kept: {exc}; repeat the write") from exc
 
-    def add_link(self, link: Link) -> None:
+    def add_link(self, link: Link, *, now_us: int) -> str:
         """See `ports.Memory`."""
         try:
             with self._file.writing(durable=True) as connection:
                 _refuse_cycle(connection, link)
-                _insert_link(connection, link)
+                _insert_link(connection, link, read_version(connection), now_us)
+                return _read_head(connection).hex()
         except sqlite3.Error as exc:
             raise WriteFailed(f"the link was not kept: {exc}; repeat the write") from exc
 
-    def read_policy_evidence(self, question: PolicyQuestion, *, version_index: bool) -> PolicyEvidence:
+    def find_snapshot(self, as_known_at: int | str) -> Snapshot | None:
         """See `ports.Memory`."""
-        try:
-            with self._file.reading() as connection:
-                rows = read_policy_rows(connection, question)
-                index = self._version_index.read(connection) if version_index else b""
-        except sqlite3.Error as exc:
-            raise QueryFailed(f"the question could not be read for: {exc}; repeat it") from exc
+        with self._reading() as connection:
+            return find_snapshot(connection, as_known_at)
+
+    def read_policy_evidence(
+        self,
+        question: PolicyQuestion,
+        *,
+        version_index: bool = False,
+        patterns: bool = False,
+        known: Snapshot | None = None,
+    ) -> PolicyEvidence:
+        """See `ports.Memory`."""
+        with self._reading() as connection:
+            grown = self._has_patterns(connection)
+            rows = read_policy_rows(connection, question, grown=grown, patterns=patterns, known=known)
+            index = self._version_index.read(connection, known) if version_index else b""
         return decode_policy(rows, index)
 
     def read_recall_evidence(
-        self, record_types: Collection[RecordType], terms: Collection[str]
+        self, record_types: Collection[RecordType], terms: Collection[str], *, known: Snapshot | None = None
     ) -> RecallEvidence:
         """See `ports.Memory`."""
-        try:
-            with self._file.reading() as connection:
-                rows = read_term_rows(connection, record_types, terms)
-        except sqlite3.Error as exc:
-            raise QueryFailed(f"the recall could not be read for: {exc}; repeat it") from exc
+        with self._reading() as connection:
+            grown = self._has_patterns(connection)
+            rows = read_term_rows(connection, record_types, terms, grown=grown, known=known)
         return decode_recall(rows)
 
-    def read_every_record(self, record_types: Collection[RecordType]) -> RecallEvidence:
+    def read_every_record(
+        self, record_types: Collection[RecordType], *, known: Snapshot | None = None
+    ) -> RecallEvidence:
         """See `ports.Memory`."""
-        try:
-            with self._file.reading() as connection:
-                rows = read_type_rows(connection, record_types)
-                index = self._version_index.read(connection)
-        except sqlite3.Error as exc:
-            raise QueryFailed(f"the recall could not be read for: {exc}; repeat it") from exc
+        with self._reading() as connection:
+            grown = self._has_patterns(connection)
+            rows = read_type_rows(connection, record_types, grown=grown, known=known)
+            index = self._version_index.read(connection, known)
         return decode_recall(rows, index)
 
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._file.reading() as connection:
+                yield connection
+        except sqlite3.Error as exc:
+            raise QueryFailed(f"the question could not be read for: {exc}; repeat it") from exc
 
-def _insert_record(connection: sqlite3.Connection, new: NewRecord) -> None:
-    values = _record_values(new)
+    def _has_patterns(self, connection: sqlite3.Connection) -> bool:
+        """Whether the file has schema 4's columns; once it has, it always does."""
+        if not self._grown:
+            self._grown = read_version(connection) >= SCOPE_SCHEMA
+        return self._grown
+
+
+def _insert_record(connection: sqlite3.Connection, new: NewRecord, schema: int, now_us: int) -> bytes:
+    values = encode_record(new)
+    stored = values if schema >= SCOPE_SCHEMA else values[: len(RECORD_COLUMNS)]
     try:
-        record_seq = connection.execute(_INSERT_RECORD, values).lastrowid
+        record_seq = connection.execute(_INSERT_RECORD[len(stored)], stored).lastrowid
     except sqlite3.IntegrityError as exc:
         record = new.record
         raise WriteConflict(
@@ -131,25 +175,38 @@ def _insert_record(connection: sqlite3.Connection, new: NewRecord) -> None:
             {"memory_id": record.memory_id, "version": record.version},
         ) from exc
     assert record_seq is not None  # noqa: S101  # an INSERT of one row has a row number
-    append_entry(connection, "memory_chain", kind="record", subject_seq=record_seq, values=values)
-    if read_version(connection) >= TERM_INDEX_SCHEMA:
-        index_record(connection, record_seq, describe_content(new.record.payload.payload))
+    head = _append(connection, "record", record_seq, digest_record(values), schema, now_us)
+    content = new.record.payload.payload
+    if schema >= TERM_INDEX_SCHEMA:
+        index_record(connection, record_seq, describe_content(content))
+    if schema >= SCOPE_SCHEMA:
+        index_scope(connection, record_seq, content)
+    return head
 
 
-def _insert_link(connection: sqlite3.Connection, link: Link) -> None:
-    values = (
-        link.from_memory_version_id,
-        link.to_memory_version_id,
-        link.relation.value,
-        link.writer,
-        link.justification,
-    )
+def _insert_link(connection: sqlite3.Connection, link: Link, schema: int, now_us: int) -> bytes | None:
+    values = encode_link(link)
     if connection.execute(_SAME_LINK, values).fetchone():
-        return
+        return None
     _require_versions(connection, link)
     link_seq = connection.execute(_INSERT_LINK, values).lastrowid
     assert link_seq is not None  # noqa: S101  # an INSERT of one row has a row number
-    append_entry(connection, "memory_chain", kind="link", subject_seq=link_seq, values=values)
+    return _append(connection, "link", link_seq, digest_entry(values), schema, now_us)
+
+
+def _append(
+    connection: sqlite3.Connection, kind: str, subject_seq: int, digest: bytes, schema: int, now_us: int
+) -> bytes:
+    if schema >= SCOPE_SCHEMA:
+        return append_timed_entry(
+            connection, kind=kind, subject_seq=subject_seq, digest=digest, now_us=now_us
+        )
+    return append_entry(connection, "memory_chain", kind=kind, subject_seq=subject_seq, digest=digest)
+
+
+def _read_head(connection: sqlite3.Connection) -> bytes:
+    newest = "SELECT head FROM memory_chain ORDER BY entry_seq DESC LIMIT 1"
+    return bytes(connection.execute(newest).fetchone()[0])
 
 
 def _require_versions(connection: sqlite3.Connection, link: Link) -> None:
@@ -189,34 +246,3 @@ def _own_links(new: NewRecord) -> tuple[Link, ...]:
         for relation, version_ids in named
         for version_id in version_ids
     )
-
-
-def _record_values(new: NewRecord) -> tuple[Value, ...]:
-    """The values of `RECORD_COLUMNS`."""
-    record = new.record
-    provenance = record.provenance
-    return (
-        record.memory_version_id,
-        record.memory_id,
-        record.version,
-        record.payload.record_type.value,
-        new.created_at_us,
-        new.effective_at_us,
-        record.truth_status.value,
-        record.authority.value,
-        record.confidence,
-        record.writer,
-        record.justification,
-        provenance.source_uri,
-        provenance.source_hash,
-        msgspec.json.encode(provenance.evidence).decode(),
-        *_content_values(new),
-    )
-
-
-def _content_values(new: NewRecord) -> tuple[Value, ...]:
-    content = new.record.payload.payload
-    if isinstance(content, ConstraintContent):
-        scope = content.scope
-        return scope.actor, scope.action, scope.resource, content.effect.value, content.note, None
-    return None, None, None, None, None, describe_content(content)

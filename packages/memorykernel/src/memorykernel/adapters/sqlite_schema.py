@@ -5,8 +5,11 @@ Migrations only ever add, so a release of an older schema keeps working on a new
 1. memory: records, links, the hash chain over both, the migration ledger
 2. answers, with a hash chain of their own
 3. the term index of recall-ordering.v2, filled from the records that are there
+4. two times and scopes with patterns: when an entry was recorded, when a record expires, how a scope's
+   fields match, memberships, the question beside each answer, request keys
 
-Every table refuses UPDATE and DELETE by triggers, except the term index, which is derived data.
+Every table refuses UPDATE and DELETE by triggers, except the term index, the scopes and the memberships by
+member, which are derived data.
 All pending migrations are applied in one transaction. A file says that it is ours by `application_id`.
 """
 
@@ -25,6 +28,9 @@ from memorykernel.errors import DatabaseMissing, MigrationFailed, SchemaUnavaila
 
 TERM_INDEX_SCHEMA: Final = 3
 """The schema since which records are indexed by their words."""
+
+SCOPE_SCHEMA: Final = 4
+"""The schema since which constraints are found by the keys of their patterns, and entries have times."""
 
 APPLICATION_ID: Final = 0x4D4B524E
 """`MKRN`: what SQLite's header field for the application says in our files."""
@@ -103,6 +109,52 @@ CREATE TABLE record_terms (
   record_seq INTEGER NOT NULL REFERENCES records (record_seq),
   PRIMARY KEY (term, record_seq)
 ) STRICT, WITHOUT ROWID;
+"""
+
+_PATTERNS: Final = """
+ALTER TABLE records ADD COLUMN expires_at_us INTEGER;
+ALTER TABLE records ADD COLUMN matching TEXT;
+ALTER TABLE records ADD COLUMN field TEXT;
+ALTER TABLE records ADD COLUMN group_name TEXT;
+ALTER TABLE records ADD COLUMN member TEXT;
+ALTER TABLE memory_chain ADD COLUMN recorded_at_us INTEGER;
+CREATE INDEX memory_chain_by_head ON memory_chain (head);
+CREATE INDEX memory_chain_by_time ON memory_chain (recorded_at_us, entry_seq);
+CREATE INDEX memory_chain_by_kind ON memory_chain (kind, entry_seq, subject_seq);
+ALTER TABLE answers ADD COLUMN ruleset TEXT;
+ALTER TABLE answers ADD COLUMN head BLOB;
+ALTER TABLE answers ADD COLUMN question TEXT;
+ALTER TABLE answers ADD COLUMN actor TEXT;
+ALTER TABLE answers ADD COLUMN action TEXT;
+ALTER TABLE answers ADD COLUMN resource TEXT;
+CREATE INDEX answers_by_scope ON answers (actor, action, resource, answer_seq) WHERE actor IS NOT NULL;
+CREATE TABLE constraint_scopes (
+  actor_key TEXT NOT NULL,
+  action_key TEXT NOT NULL,
+  resource_key TEXT NOT NULL,
+  record_seq INTEGER NOT NULL REFERENCES records (record_seq),
+  PRIMARY KEY (actor_key, action_key, resource_key, record_seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE memberships (
+  field TEXT NOT NULL,
+  member TEXT NOT NULL,
+  group_name TEXT NOT NULL,
+  record_seq INTEGER NOT NULL REFERENCES records (record_seq),
+  PRIMARY KEY (field, member, group_name, record_seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX memberships_by_group ON memberships (field, group_name, member);
+CREATE TABLE request_keys (
+  request_key TEXT PRIMARY KEY,
+  request_sha256 BLOB NOT NULL,
+  reply BLOB NOT NULL,
+  recorded_at_us INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+_INDEX_SCOPES: Final = """
+INSERT INTO constraint_scopes
+SELECT iif(actor = '*', '*', '=' || actor), iif(action = '*', '*', '=' || action),
+  iif(resource = '*', '*', '=' || resource), record_seq
+FROM records WHERE record_type = 'constraint'
 """
 
 _FORBID: Final = """
@@ -194,8 +246,15 @@ def _create_terms(connection: sqlite3.Connection) -> None:
     index_every_record(connection)
 
 
+def _create_patterns(connection: sqlite3.Connection) -> None:
+    _create(connection, _PATTERNS)
+    _forbid_changes(connection, "request_keys")
+    connection.execute(_INDEX_SCOPES)
+
+
 _MIGRATIONS: Final[dict[int, Callable[[sqlite3.Connection], None]]] = {
     1: _create_memory,
     2: _create_answers,
     3: _create_terms,
+    4: _create_patterns,
 }

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from memorykernel.core.instant import format_instant, parse_instant
+from memorykernel.core.package_bounds import MAX_QUESTION_BYTES
 from memorykernel.core.question import PolicyQuestion, RecallQuestion
 from memorykernel.core.record import (
     ConstraintContent,
@@ -156,6 +157,8 @@ def admit_ask(request: Ask, now_us: int) -> PolicyQuestion:
     """
     as_of_us = _instant(request.as_of, "as_of")
     _check_filled(text=request.text, actor=request.actor, action=request.action, resource=request.resource)
+    if isinstance(request, AskV4):
+        _check_size(request.text, request.actor, request.action, request.resource)
     return PolicyQuestion(
         text=request.text,
         actor=request.actor,
@@ -175,6 +178,8 @@ def admit_recall(request: Recall | RecallV4, now_us: int) -> RecallQuestion:
     """
     as_of_us = _instant(request.as_of, "as_of")
     _check_filled(text=request.text)
+    if isinstance(request, RecallV4):
+        _check_size(request.text)
     return RecallQuestion(
         text=request.text,
         record_types=tuple(map(RecordType, request.record_types)),
@@ -260,6 +265,14 @@ def _check_filled(**texts: str) -> None:
     for field, text in texts.items():
         if not text.strip():
             raise _refuse(field, "is blank; send text")
+
+
+def _check_size(*texts: str) -> None:
+    """Keep the echo of a question small; older contracts echo whatever they get."""
+    if (size := len(msgspec.json.encode(texts))) > MAX_QUESTION_BYTES:
+        raise _refuse(
+            "text", f"is too long: expected a question of at most {MAX_QUESTION_BYTES} bytes, got {size}"
+        )
 
 
 def _refuse(field: str, reason: str) -> InvalidRequest:

@@ -2,7 +2,8 @@
 
     head(0)     = SHA-256(name of the chain)
     digest(n)   = SHA-256(framed values of entry n)
-    head(n)     = SHA-256(head(n-1), kind, subject, digest(n)), framed
+    head(n)     = SHA-256(head(n-1), kind, subject, digest(n)), framed; since schema 4 of the memory also
+                  the time at which the entry was recorded
 
 Framing is injective (type and length before each value), so that no two different entries hash
 alike. Values may be text or the bytes of text: a damaged store can hold bytes that are no text, and
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 GENESIS_MEMORY: Final = hashlib.sha256(b"memorykernel.chain.memory.v1").digest()
@@ -31,7 +32,9 @@ def digest_entry(values: Iterable[Value]) -> bytes:
     return hashlib.sha256(b"".join(map(_frame, values))).digest()
 
 
-def next_head(head: bytes, *, kind: str | bytes, subject: int, digest: bytes) -> bytes:
+def next_head(
+    head: bytes, *, kind: str | bytes, subject: int, digest: bytes, recorded_at_us: int | None = None
+) -> bytes:
     """The head after one more entry.
 
     Args:
@@ -39,8 +42,21 @@ def next_head(head: bytes, *, kind: str | bytes, subject: int, digest: bytes) ->
         kind: What the entry is, for example `record`.
         subject: The row that holds its content.
         digest: From `digest_entry`, 32 bytes.
+        recorded_at_us: When, in microseconds since 1970 UTC; None in chains without times.
     """
-    return digest_entry((head, kind, subject, digest))
+    timed = () if recorded_at_us is None else (recorded_at_us,)
+    return digest_entry((head, kind, subject, digest, *timed))
+
+
+def digest_columns(values: Sequence[Value], published: int) -> bytes:
+    """Digest a row whose table has grown columns since: they count only when one of them is filled.
+
+    Args:
+        values: In the order of the columns, the later ones last.
+        published: How many columns the first schema had.
+    """
+    grown = values[published:]
+    return digest_entry(values if any(each is not None for each in grown) else values[:published])
 
 
 def _frame(value: Value) -> bytes:

@@ -71,6 +71,18 @@ def package_id_v2(
     return f"cpkg_{hashlib.sha256(named).hexdigest()[:_V2_DIGITS]}"
 
 
+def package_id_v3(
+    ruleset: str, question: PolicyQuestion | RecallQuestion, scope: tuple[str, ...], snapshot_id: str
+) -> str:
+    """The answer id of the v3 rulesets: as `package_id_v2`, with as_known_at and the page hashed too."""
+    known_at = question.as_known_at or None
+    cursor = question.cursor if isinstance(question, RecallQuestion) else None
+    named = msgspec.json.encode(
+        [ruleset, question.text, question.as_of_us, scope, known_at, cursor, snapshot_id]
+    )
+    return f"cpkg_{hashlib.sha256(named).hexdigest()[:_V2_DIGITS]}"
+
+
 def _snapshot_v1(
     question: PolicyQuestion | RecallQuestion, parts: tuple[str, ...], version_index: bytes
 ) -> str:

@@ -17,7 +17,7 @@ from memorykernel.core.recall_ordering_v2 import NAME as RECALL_V2
 from memorykernel.core.ruleset import POLICY_RULESETS, RECALL_RULESETS, PolicyRuleset, RecallRuleset
 from memorykernel.errors import ReleaseInvalid
 
-SCHEMA_VERSIONS: Final = (1, 2, 3)
+SCHEMA_VERSIONS: Final = (1, 2, 3, 4)
 """The schema versions that this program has migrations for, oldest first."""
 
 OLDEST_SERVED_SCHEMA: Final = 2

@@ -6,7 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from memorykernel.core import ordering_v1, ordering_v2, recall_ordering_v1, recall_ordering_v2
+from memorykernel.core import (
+    ordering_v1,
+    ordering_v2,
+    ordering_v3,
+    recall_ordering_v1,
+    recall_ordering_v2,
+    recall_ordering_v3,
+)
 from memorykernel.core.context_package import ContextPackage
 from memorykernel.core.evidence import PolicyEvidence, RecallEvidence
 from memorykernel.core.question import PolicyQuestion, RecallQuestion
@@ -14,11 +21,17 @@ from memorykernel.core.question import PolicyQuestion, RecallQuestion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyRuleset:
-    """Rules for policy questions; `needs_version_index` says that v1's snapshot id must be fed."""
+    """Rules for policy questions.
+
+    Attributes:
+        needs_version_index: v1's snapshot id must be fed.
+        needs_patterns: Prefixes, groups and memberships are part of the rules.
+    """
 
     name: str
     resolve: Callable[[PolicyQuestion, PolicyEvidence], ContextPackage]
-    needs_version_index: bool
+    needs_version_index: bool = False
+    needs_patterns: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,16 +40,15 @@ class RecallRuleset:
 
     name: str
     resolve: Callable[[RecallQuestion, RecallEvidence], ContextPackage]
-    needs_every_record: bool
+    needs_every_record: bool = False
 
 
 POLICY_RULESETS: Final = {
     ruleset.name: ruleset
     for ruleset in (
         PolicyRuleset(name=ordering_v1.NAME, resolve=ordering_v1.resolve_policy_v1, needs_version_index=True),
-        PolicyRuleset(
-            name=ordering_v2.NAME, resolve=ordering_v2.resolve_policy_v2, needs_version_index=False
-        ),
+        PolicyRuleset(name=ordering_v2.NAME, resolve=ordering_v2.resolve_policy_v2),
+        PolicyRuleset(name=ordering_v3.NAME, resolve=ordering_v3.resolve_policy_v3, needs_patterns=True),
     )
 }
 RECALL_RULESETS: Final = {
@@ -47,10 +59,7 @@ RECALL_RULESETS: Final = {
             resolve=recall_ordering_v1.resolve_recall_v1,
             needs_every_record=True,
         ),
-        RecallRuleset(
-            name=recall_ordering_v2.NAME,
-            resolve=recall_ordering_v2.resolve_recall_v2,
-            needs_every_record=False,
-        ),
+        RecallRuleset(name=recall_ordering_v2.NAME, resolve=recall_ordering_v2.resolve_recall_v2),
+        RecallRuleset(name=recall_ordering_v3.NAME, resolve=recall_ordering_v3.resolve_recall_v3),
     )
 }

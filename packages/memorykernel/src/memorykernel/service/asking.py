@@ -12,6 +12,7 @@ from memorykernel.core.question import RecallQuestion
 from memorykernel.core.recall_ordering_v2 import list_recall_types
 from memorykernel.core.release import Release
 from memorykernel.core.request import Ask, Recall
+from memorykernel.core.stored_question import StoredQuestion
 from memorykernel.core.terms import unicode_terms
 from memorykernel.errors import ContextPackageNotFound
 from memorykernel.ports import Answers, Clock, Memory
@@ -47,7 +48,8 @@ class Asking:
         self.schema_care.require_usable()
         rules = self.release.policy_rules
         evidence = self.memory.read_policy_evidence(question, version_index=rules.needs_version_index)
-        return self._keep(rules.resolve(question, evidence))
+        package = rules.resolve(question, evidence)
+        return self._keep(package, StoredQuestion(ruleset=rules.name, head=evidence.head, question=question))
 
     def recall(self, request: Recall) -> bytes:
         """Answer what is remembered about a text.
@@ -63,7 +65,10 @@ class Asking:
         """
         question = admit_recall(request, self.clock.now_us())
         self.schema_care.require_usable()
-        return self._keep(self.release.recall_rules.resolve(question, self._read_recall(question)))
+        rules = self.release.recall_rules
+        evidence = self._read_recall(question)
+        package = rules.resolve(question, evidence)
+        return self._keep(package, StoredQuestion(ruleset=rules.name, head=evidence.head, question=question))
 
     def find(self, context_package_id: str) -> bytes:
         """The kept answer of an id, as it was given.
@@ -74,20 +79,20 @@ class Asking:
             ContextLookupFailed: The store could not.
         """
         self.schema_care.require_usable()
-        package = self.answers.load_answer(context_package_id)
-        if package is None:
+        answer = self.answers.load_answer(context_package_id)
+        if answer is None:
             raise ContextPackageNotFound(
                 "no context package has this id; take the id from an answer of this database",
                 {"context_package_id": context_package_id[:_MAX_ECHO]},
             )
-        return package
+        return answer.package
 
     def _read_recall(self, question: RecallQuestion) -> RecallEvidence:
         if self.release.recall_rules.needs_every_record:
             return self.memory.read_every_record(list_recall_types(question))
         return self.memory.read_recall_evidence(list_recall_types(question), unicode_terms(question.text))
 
-    def _keep(self, package: ContextPackage) -> bytes:
+    def _keep(self, package: ContextPackage, asked: StoredQuestion) -> bytes:
         encoded = encode_package(package)
-        self.answers.store_answer(package.context_package_id, encoded)
+        self.answers.store_answer(package.context_package_id, encoded, asked)
         return encoded

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from memorykernel.core.admission import Fresh, admit_link, admit_record
 from memorykernel.core.record import Link, MemoryRecord
-from memorykernel.core.request import AddConstraint, AddLink, AddSummary
+from memorykernel.core.request import AddLink, AddRecord
 from memorykernel.ports import Clock, Ids, Memory
 from memorykernel.service.schema_care import SchemaCare
 
@@ -20,7 +20,7 @@ class Remembering:
     clock: Clock
     ids: Ids
 
-    def add_record(self, request: AddConstraint | AddSummary) -> MemoryRecord:
+    def add_record(self, request: AddRecord) -> MemoryRecord:
         """Remember one version of a memory.
 
         Raises:
@@ -36,7 +36,7 @@ class Remembering:
         )
         new = admit_record(request, fresh)
         self.schema_care.require_usable()
-        self.memory.add_record(new)
+        self.memory.add_record(new, now_us=now_us)
         return new.record
 
     def add_link(self, request: AddLink) -> Link:
@@ -51,5 +51,5 @@ class Remembering:
         """
         link = admit_link(request)
         self.schema_care.require_usable()
-        self.memory.add_link(link)
+        self.memory.add_link(link, now_us=self.clock.now_us())
         return link
