@@ -510,6 +510,18 @@ def test_our_additions_are_read_and_written(published: Load) -> None:
     assert json.loads(encode_handoff(handoff)) == document
 
 
+def test_a_stable_handoff_of_service_v4_needs_its_own_policy_and_nothing_else(published: Load) -> None:
+    handoff = published(STABLE)
+    handoff["expected_service_contract_version"] = "service.v4"
+    handoff["active_runtime_baseline"]["expected_service_contract_version"] = "service.v3"
+    assert refusal(STABLE, json.dumps(handoff).encode())[0] == "non_2xx_envelope_policy.service_v4_stable"
+    policies = handoff["non_2xx_envelope_policy"]
+    policies["service_v4_stable"] = policies["service_v3_stable"]
+    read = parse_handoff(json.dumps(handoff).encode())
+    assert read.handoff_mode == "stable"
+    assert read.expected_service_contract_version == "service.v4"
+
+
 def test_absolute_and_escaping_paths_are_listed(published: Load) -> None:
     document = published(CANDIDATE)
     document["manifest_path"] = "C:\\releases\\manifest.json"

@@ -1,4 +1,4 @@
-"""Both OpenAPI documents are valid, complete, and differ in nothing but what the contract says."""
+"""Every OpenAPI document is valid and complete; they differ in nothing but what the contracts say."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 from contracts.core.envelope import POLICIES
-from contracts.core.error_code import ERROR_CODES, STATUS_BY_CODE, ErrorCode
+from contracts.core.error_code import ERROR_CODES, ErrorCode
 from contracts.core.openapi import parse_openapi
 from contracts.core.service import KNOWN_SERVICE_CONTRACTS
 from contracts.documents import load_openapi
@@ -25,6 +25,32 @@ ENDPOINTS = {
     ("post", "/v1/query/ask"): {200, 400, 405, 413, 415, 422, 500, 503},
     ("post", "/v1/query/recall"): {200, 400, 405, 413, 415, 422, 500, 503},
     ("get", "/v1/context/{context_package_id}"): {200, 404, 405, 500, 503},
+}
+READING = {200, 400, 401, 403, 405, 500, 503}
+WITH_BODY = {413, 415, 422}
+WRITING = {*READING, *WITH_BODY, 409}
+ENDPOINTS_V4 = {
+    ("get", "/v1/health"): {200, 400, 405, 500},
+    ("get", "/v1/ready"): {200, 400, 405, 500, 503},
+    ("get", "/v1/openapi"): {200, 400, 405, 500},
+    ("post", "/v1/db/schema-version"): {*READING, 413},
+    ("post", "/v1/db/migrate"): READING | WITH_BODY,
+    ("post", "/v1/memory/add/constraint"): WRITING,
+    ("post", "/v1/memory/add/summary"): WRITING,
+    ("post", "/v1/memory/add/membership"): WRITING,
+    ("post", "/v1/memory/check/constraint"): READING | WITH_BODY,
+    ("post", "/v1/memory/link"): WRITING,
+    ("get", "/v1/memory/record/{memory_version_id}"): {*READING, 404, 422},
+    ("get", "/v1/memory/lineage/{memory_id}"): {*READING, 404, 422},
+    ("post", "/v1/query/ask"): READING | WITH_BODY,
+    ("post", "/v1/query/recall"): READING | WITH_BODY,
+    ("get", "/v1/context/{context_package_id}"): {*READING, 404},
+    ("get", "/v1/context/{context_package_id}/exclusions"): {*READING, 404, 422},
+    ("get", "/v1/context/{context_package_id}/replay"): {*READING, 404},
+    ("get", "/v1/context/{context_package_id}/proof"): {*READING, 404},
+    ("get", "/v1/context/{context_package_id}/counterfactual"): {*READING, 404},
+    ("post", "/v1/explain/blast-radius"): {*READING, *WITH_BODY, 404},
+    ("post", "/v1/explain/compare"): READING | WITH_BODY,
 }
 ULID = "01J0SQQP7M70P6Y3R4T8D8G8M2"
 WRITE: dict[str, Any] = {
@@ -66,13 +92,14 @@ def test_each_document_is_valid_openapi(version: str) -> None:
     OpenAPIV31SpecValidator(load(version)).validate()
 
 
-def test_each_document_has_the_eleven_endpoints_with_their_statuses(version: str) -> None:
+def test_each_document_has_its_endpoints_with_their_statuses(version: str) -> None:
     found = {
         (method, path): {int(status) for status in operation["responses"]}
         for path, item in load(version)["paths"].items()
         for method, operation in item.items()
     }
-    assert found == ENDPOINTS
+    assert found == (ENDPOINTS_V4 if version == "service.v4" else ENDPOINTS)
+    assert ENDPOINTS.keys() < ENDPOINTS_V4.keys()
 
 
 def differences(left: object, right: object, path: str = "") -> Iterator[tuple[str, object, object]]:
@@ -98,6 +125,19 @@ def test_v2_and_v3_differ_only_where_the_contract_says() -> None:
     }
 
 
+def test_v4_takes_what_v3_takes_and_answers_what_v3_answers_and_more() -> None:
+    """Every property and every requirement of a v3 schema is one of the v4 schema of the same name."""
+    old, new = (load(version)["components"]["schemas"] for version in ("service.v3", "service.v4"))
+    assert old.keys() < new.keys()
+    for name, schema in old.items():
+        assert set(schema.get("properties", ())) <= set(new[name].get("properties", ())), name
+        assert set(schema.get("enum", ())) <= set(new[name].get("enum", ())), name
+        if name.endswith("Request") or name == "WriteFields":
+            assert schema.get("required") == new[name].get("required"), name
+        else:
+            assert set(schema.get("required", ())) <= set(new[name].get("required", ())), name
+
+
 def test_the_code_enum_is_the_closed_set(version: str) -> None:
     enum = load(version)["components"]["schemas"]["ErrorCode"]["enum"]
     assert set(enum) == ERROR_CODES
@@ -116,7 +156,7 @@ def test_each_error_response_allows_exactly_the_codes_of_its_status(version: str
         schema = load(version)["components"]["responses"][reference.rpartition("/")[2]]
         schema = schema["content"]["application/json"]["schema"]
         for code in ErrorCode:
-            is_allowed = status in STATUS_BY_CODE[code]
+            is_allowed = status in POLICIES[version].list_statuses(code)
             assert (schema_errors(version, schema, envelope(version, code)) == []) is is_allowed, (
                 status,
                 code,
@@ -143,7 +183,11 @@ def test_a_405_must_name_the_allowed_methods(version: str) -> None:
 def test_properties_stand_in_the_order_in_which_they_are_required(version: str) -> None:
     schemas = load(version)["components"]["schemas"]
     for name in ("MemoryRecord", "ContextPackage", "Item", "Query", "Determinism", "RuleScores", "Link"):
-        assert list(schemas[name]["properties"]) == schemas[name]["required"]
+        required = schemas[name]["required"]
+        properties = [
+            key for key in schemas[name]["properties"] if version != "service.v4" or key in required
+        ]
+        assert properties == required
         assert schemas[name]["additionalProperties"] is False
 
 
@@ -213,8 +257,8 @@ def test_requests_that_are_refused(version: str, name: str, value: object) -> No
     assert named(version, name, value) != []
 
 
-def record(payload: dict[str, Any]) -> dict[str, Any]:
-    return {
+def record(version: str, payload: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {
         "memory_version_id": ULID,
         "memory_id": ULID,
         "version": 1,
@@ -230,26 +274,29 @@ def record(payload: dict[str, Any]) -> dict[str, Any]:
         "contradicts": [],
         "payload": payload,
     }
+    return found | ({"expires_at": None} if version == "service.v4" else {})
 
 
 SCOPE = {"actor": "user", "action": "use", "resource": "usb_drive"}
-DENY = {"scope": SCOPE, "effect": "deny", "note": None}
+DENY: dict[str, Any] = {"scope": SCOPE, "effect": "deny", "note": None}
+MATCHES = {"actor_match": "exact", "action_match": "prefix", "resource_match": "group"}
 
 
 def test_the_payload_of_a_record_is_nested_twice(version: str) -> None:
-    fine: list[dict[str, Any]] = [{"record_type": "constraint", "payload": DENY}]
+    scope = {**SCOPE, **MATCHES} if version == "service.v4" else SCOPE
+    fine: list[dict[str, Any]] = [{"record_type": "constraint", "payload": {**DENY, "scope": scope}}]
     fine += [
         {"record_type": kind, "payload": {"summary": "s"}}
         for kind in ("decision", "preference", "event", "outcome")
     ]
     for payload in fine:
-        assert named(version, "MemoryRecord", record(payload)) == []
+        assert named(version, "MemoryRecord", record(version, payload)) == []
     for payload in (
         DENY,
         {"record_type": "decision", "payload": DENY},
         {"record_type": "rule", "payload": DENY},
     ):
-        assert named(version, "MemoryRecord", record(payload)) != []
+        assert named(version, "MemoryRecord", record(version, payload)) != []
 
 
 def test_the_golden_answer_fits_once_its_placeholders_are_filled(version: str, published: Any) -> None:
@@ -270,3 +317,68 @@ def test_a_request_may_name_the_senders_contract_but_need_not(version: str) -> N
         "header",
         False,
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AddConstraintRequest", {**CONSTRAINT, "expires_at": "2027-01-01T00:00:00Z"}),
+        ("AddConstraintRequest", {**CONSTRAINT, "action": "use/", "action_match": "prefix"}),
+        ("AddConstraintRequest", {**CONSTRAINT, "actor": "staff", "actor_match": "group"}),
+        ("AddSummaryRequest", {**WRITE, "record_type": "decision", "summary": "Keep.", "expires_at": None}),
+        ("AddMembershipRequest", {**WRITE, "field": "actor", "group": "staff", "member": "ann"}),
+        ("RecallRequest", {"text": "t", "record_types": ["membership"], "as_known_at": None, "cursor": None}),
+        (
+            "AskRequest",
+            {"text": "t", "actor": "u", "action": "a", "resource": "r", "as_known_at": f"txn_{'0' * 64}"},
+        ),
+        ("BlastRadiusRequest", {"memory_version_id": ULID, "limit": 5}),
+        ("CompareRequest", {"from": {"ruleset": "ordering.v1"}, "to": {"ruleset": "ordering.v3"}}),
+    ],
+)
+def test_requests_that_service_v4_accepts(name: str, value: object) -> None:
+    assert named("service.v4", name, value) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AddConstraintRequest", {**CONSTRAINT, "expires_at": "tomorrow"}),
+        ("AddConstraintRequest", {**CONSTRAINT, "action": "use", "action_match": "prefix"}),
+        ("AddConstraintRequest", {**CONSTRAINT, "actor": "*", "actor_match": "group"}),
+        ("AddConstraintRequest", {**CONSTRAINT, "actor_match": "regex"}),
+        ("AddMembershipRequest", {**WRITE, "field": "effect", "group": "staff", "member": "ann"}),
+        ("AddMembershipRequest", {**WRITE, "field": "actor", "group": " ", "member": "ann"}),
+        (
+            "AskRequest",
+            {"text": "t", "actor": "u", "action": "a", "resource": "r", "as_known_at": "txn_1"},
+        ),
+        ("RecallRequest", {"text": "t", "record_types": [], "cursor": ""}),
+        ("BlastRadiusRequest", {"memory_version_id": ULID, "limit": 0}),
+        ("CompareRequest", {"from": {"ruleset": "ordering.v9"}, "to": {"ruleset": "ordering.v3"}}),
+    ],
+)
+def test_requests_that_service_v4_refuses(name: str, value: object) -> None:
+    assert named("service.v4", name, value) != []
+
+
+def test_a_token_is_asked_for_in_v4_only_where_the_server_wants_one() -> None:
+    document = load("service.v4")
+    assert document["security"] == [{}, {"bearer": []}]
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    challenge = document["components"]["responses"]["Unauthorized"]["headers"]["WWW-Authenticate"]
+    assert challenge["required"] is True
+
+
+def test_every_write_in_v4_takes_a_key_and_gives_a_token_and_every_read_takes_one() -> None:
+    document = load("service.v4")
+    for (method, path), statuses in ENDPOINTS_V4.items():
+        operation = document["paths"][path][method]
+        parameters = {each["$ref"].rpartition("/")[2] for each in operation["parameters"]}
+        success = operation["responses"]["200"]
+        if "$ref" in success:
+            success = document["components"]["responses"][success["$ref"].rpartition("/")[2]]
+        assert ("IdempotencyKey" in parameters) is (409 in statuses)
+        assert ("Memory-Token" in success.get("headers", {})) is (409 in statuses)
+        is_read = 401 in statuses and 409 not in statuses and not path.startswith("/v1/db/")
+        assert ("MemoryToken" in parameters) is is_read
