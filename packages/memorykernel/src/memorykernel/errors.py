@@ -5,18 +5,26 @@
     │   ├── UnreadableBody             not strict JSON
     │   ├── OversizedBody              more bytes than the limit
     │   ├── UnsupportedContentType     not application/json
+    │   ├── SlowBody                   it did not arrive before the deadline
     │   └── MistypedField              a field is missing, mistyped, or a bad enum, ULID or time
     ├── InvalidRequest             validation_error
     │   ├── UnknownRoute
-    │   └── UnsupportedMethod
+    │   ├── UnsupportedMethod
+    │   ├── UnknownContract            a contract is named that nobody here speaks
+    │   ├── RefusedHost                the request is for a name that this server does not have
+    │   ├── Unauthenticated            no token, or one that is not known
+    │   └── Forbidden                  a token without the scope
     ├── ContextPackageNotFound     context_package_not_found
     ├── WriteConflict              write_conflict
     ├── SchemaUnavailable          schema_unavailable
-    │   └── DatabaseMissing
+    │   ├── DatabaseMissing
+    │   └── DriverMissing              start-up only
     ├── MigrationFailed            migration_failed
     ├── WriteFailed                write_failed
     ├── QueryFailed                query_failed
     ├── ContextLookupFailed        context_lookup_failed
+    ├── Stopped                    internal_error (its caller was answered at the deadline)
+    ├── AccessInvalid              internal_error (start-up and `mk tokens`, never on the wire)
     └── ReleaseInvalid             internal_error (start-up only, never on the wire)
 
 Invariant: `code` is one of the ten codes of the wire contract (wire contracts, section 1). Which
@@ -34,14 +42,22 @@ class MemoryKernelError(Exception):
     Args:
         message: One line: the fact first, then "expected X, got Y", then what to do.
         details: Facts for programs, JSON values only; never secrets.
+        retry_after_s: When the same request may succeed, seconds >= 1; None when waiting is no remedy.
     """
 
     code: ClassVar[str] = "internal_error"
 
-    def __init__(self, message: str, details: dict[str, str | int] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        details: dict[str, str | int] | None = None,
+        *,
+        retry_after_s: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.details = details
+        self.retry_after_s = retry_after_s
 
 
 class MalformedRequest(MemoryKernelError):
@@ -60,6 +76,10 @@ class OversizedBody(MalformedRequest):
 
 class UnsupportedContentType(MalformedRequest):
     """The body is not declared as JSON."""
+
+
+class SlowBody(MalformedRequest):
+    """The body did not arrive before the deadline."""
 
 
 class MistypedField(MalformedRequest):
@@ -87,6 +107,22 @@ class UnsupportedMethod(InvalidRequest):
         self.allow = allow
 
 
+class UnknownContract(InvalidRequest):
+    """The request names a contract that this server does not speak."""
+
+
+class RefusedHost(InvalidRequest):
+    """The request is for a host name that this server was not told to answer to."""
+
+
+class Unauthenticated(InvalidRequest):
+    """The request has no token, or one that is not known."""
+
+
+class Forbidden(InvalidRequest):
+    """The token is known and lacks the scope."""
+
+
 class ContextPackageNotFound(MemoryKernelError):
     """No stored answer has this id."""
 
@@ -107,6 +143,10 @@ class SchemaUnavailable(MemoryKernelError):
 
 class DatabaseMissing(SchemaUnavailable):
     """There is no database file at the path."""
+
+
+class DriverMissing(SchemaUnavailable):
+    """The database needs a driver that is not installed."""
 
 
 class MigrationFailed(MemoryKernelError):
@@ -131,6 +171,14 @@ class ContextLookupFailed(MemoryKernelError):
     """The store could not read a stored answer."""
 
     code = "context_lookup_failed"
+
+
+class Stopped(MemoryKernelError):
+    """The work was stopped before it committed; whoever stopped it has answered already."""
+
+
+class AccessInvalid(MemoryKernelError):
+    """The access file is missing, readable by others, or says what it must not."""
 
 
 class ReleaseInvalid(MemoryKernelError):

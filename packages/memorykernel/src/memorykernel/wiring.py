@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from memorykernel.adapters.release_folder import load_release_folder
 from memorykernel.adapters.sqlite_answers import SqliteAnswers
@@ -14,8 +14,8 @@ from memorykernel.adapters.sqlite_memory import SqliteMemory
 from memorykernel.adapters.sqlite_schema import SqliteSchema
 from memorykernel.adapters.system import RandomIds, SystemClock
 from memorykernel.core.release import Release, default_release
-from memorykernel.errors import ReleaseInvalid
-from memorykernel.ports import Clock, Ids
+from memorykernel.errors import DriverMissing, ReleaseInvalid
+from memorykernel.ports import Answers, Clock, Ids, Memory, Schema
 from memorykernel.service.asking import Asking
 from memorykernel.service.remembering import Remembering
 from memorykernel.service.schema_care import SchemaCare
@@ -23,53 +23,120 @@ from memorykernel.service.schema_care import SchemaCare
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from memorykernel.adapters.postgres_database import PostgresDatabase
     from memorykernel.adapters.sqlite_integrity import IntegrityReport
+
+POSTGRES_SCHEMES: Final = ("postgresql://", "postgres://")
+"""How the name of a PostgreSQL database begins; every other name is a file's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """The ports of one database, and the database itself."""
+
+    file: SqliteFile | PostgresDatabase
+    memory: Memory
+    answers: Answers
+    schema: Schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kernel:
-    """The use cases of one release on one database file; used by one thread at a time."""
+    """The use cases of one release on one database; used by one thread at a time."""
 
     release: Release
-    file: SqliteFile
+    file: SqliteFile | PostgresDatabase
     asking: Asking
     remembering: Remembering
     schema_care: SchemaCare
 
     def check_integrity(self) -> IntegrityReport:
-        """Check the whole file; see `adapters.sqlite_integrity`."""
+        """Check the whole database; see `adapters.sqlite_integrity`."""
+        if not isinstance(self.file, SqliteFile):
+            from memorykernel.adapters import postgres_integrity
+
+            return postgres_integrity.check_integrity(self.file)
         from memorykernel.adapters.sqlite_integrity import check_integrity
 
         return check_integrity(self.file)
 
 
 def open_kernel(
-    path: Path, release: Release, *, clock: Clock | None = None, ids: Ids | None = None
+    location: Path | str,
+    release: Release,
+    *,
+    clock: Clock | None = None,
+    ids: Ids | None = None,
+    replica: str | None = None,
 ) -> Kernel:
-    """Put a kernel together; the file is opened when it is first used.
+    """Put a kernel together; the database is opened when it is first used.
 
     Args:
-        path: The database file.
+        location: A file, or the DSN of a PostgreSQL database (`postgresql://...`).
         release: The rules and the schema.
         clock: The real clock if None.
         ids: Random ids if None.
+        replica: The DSN of a read replica of a PostgreSQL database.
+
+    Raises:
+        DriverMissing: It is a DSN, and the PostgreSQL driver is not installed.
     """
     clock = clock or SystemClock()
-    file = SqliteFile(path)
-    memory = SqliteMemory(file)
-    schema_care = SchemaCare(schema=SqliteSchema(file, release.schema_version), clock=clock)
+    if is_dsn(location):
+        store = _open_postgres(str(location), replica, release.schema_version)
+    else:
+        store = _open_sqlite(Path(location), release.schema_version)
+    schema_care = SchemaCare(schema=store.schema, clock=clock)
     return Kernel(
         release=release,
-        file=file,
+        file=store.file,
         asking=Asking(
-            memory=memory,
-            answers=SqliteAnswers(file),
+            memory=store.memory,
+            answers=store.answers,
             schema_care=schema_care,
             clock=clock,
             release=release,
         ),
-        remembering=Remembering(memory=memory, schema_care=schema_care, clock=clock, ids=ids or RandomIds()),
+        remembering=Remembering(
+            memory=store.memory, schema_care=schema_care, clock=clock, ids=ids or RandomIds()
+        ),
         schema_care=schema_care,
+    )
+
+
+def is_dsn(location: Path | str) -> bool:
+    """Say whether a database is named by a PostgreSQL DSN, not by a file."""
+    return isinstance(location, str) and location.startswith(POSTGRES_SCHEMES)
+
+
+def _open_sqlite(path: Path, schema_version: int) -> Store:
+    file = SqliteFile(path)
+    return Store(
+        file=file,
+        memory=SqliteMemory(file),
+        answers=SqliteAnswers(file),
+        schema=SqliteSchema(file, schema_version),
+    )
+
+
+def _open_postgres(dsn: str, replica: str | None, schema_version: int) -> Store:
+    # Imported here: the driver is an extra, and loading it takes longer than opening a file.
+    try:
+        from memorykernel.adapters.postgres_answers import PostgresAnswers
+        from memorykernel.adapters.postgres_database import PostgresDatabase
+        from memorykernel.adapters.postgres_memory import PostgresMemory
+        from memorykernel.adapters.postgres_schema import PostgresSchema
+    except ModuleNotFoundError as exc:
+        raise DriverMissing(
+            f"a PostgreSQL database needs the driver '{exc.name}', which is not installed;"
+            " run: pip install 'memorykernel-service[postgresql]'"
+        ) from exc
+    database = PostgresDatabase(dsn, replica=replica)
+    return Store(
+        file=database,
+        memory=PostgresMemory(database),
+        answers=PostgresAnswers(database),
+        schema=PostgresSchema(database, schema_version),
     )
 
 
