@@ -240,7 +240,7 @@ def test_damage_under_a_running_store_is_reported_as_this_package_s_errors(world
         connection.execute("DROP TABLE record_terms")
     with pytest.raises(QueryFailed, match="could not be kept"):
         ask(kernel, kit.ask())
-    with pytest.raises(WriteFailed, match="was not kept"):
+    with pytest.raises(WriteFailed, match="nothing was kept"):
         kit.add(kernel, kit.constraint())
     with pytest.raises(QueryFailed, match="could not be read for"):
         kernel.asking.recall(read_request({"text": "x y", "record_types": []}, Recall, strict=True))
@@ -265,8 +265,8 @@ def test_a_question_with_patterns_scans_keys_and_hits_only(kernel: Kernel, kit: 
         dict.fromkeys(("actor", "action", "resource"), "a")
         | {f"{field}_keys": '["=a"]' for field in ("actor", "action", "resource")},
     )
-    keys = "SEARCH constraint_scopes USING PRIMARY KEY (actor_key=? AND action_key=? AND resource_key=?)"
-    assert keys in steps
+    (keys,) = (step for step in steps if step.startswith("SEARCH constraint_scopes USING"))
+    assert all(f"{field}_key=?" in keys for field in ("actor", "action", "resource"))
     assert any("SEARCH r USING INTEGER PRIMARY KEY" in step for step in steps)
     scanned = {step.split()[1] for step in steps if step.startswith("SCAN")}
     assert scanned <= {"json_each", "m", "actor_keys", "action_keys", "resource_keys"}

@@ -47,12 +47,12 @@ class WriteTransaction(Protocol):
         """Keep a request under a key that `find_request` did not find."""
         ...
 
-    def read_overlapping(self, scope: Scope, *, effect: Effect, limit: int) -> PolicyEvidence:
+    def read_overlapping(self, scope: Scope, *, effect: Effect | None, limit: int) -> PolicyEvidence:
         """Read what can contradict a constraint.
 
         Args:
             scope: The constraint's.
-            effect: The effect of the constraints to read: the other one.
+            effect: The effect of the constraints to read; None for both.
             limit: At most so many constraints, the newest first; ask for one more to see whether there are more.
 
         Returns:

@@ -13,12 +13,16 @@ import msgspec
 from memorykernel.core.admission import NewRecord
 from memorykernel.core.chain import Value, digest_columns
 from memorykernel.core.evidence import Candidate, Supersession
+from memorykernel.core.instant import format_instant
 from memorykernel.core.question import PolicyQuestion
 from memorykernel.core.record import (
     ConstraintContent,
     Content,
     Link,
     MembershipContent,
+    MemoryRecord,
+    Payload,
+    Provenance,
     Scope,
     SummaryContent,
 )
@@ -28,6 +32,7 @@ from memorykernel.core.stored_question import (
     decode_question,
     encode_question,
 )
+from memorykernel.core.stored_record import StoredRecord
 from memorykernel.core.terms import describe_content
 from memorykernel.core.vocabulary import Authority, Effect, Field, Match, RecordType, TruthStatus
 
@@ -187,6 +192,63 @@ def decode_candidate(row: Row) -> Candidate:
         expires_at_us=grown[0],
         content=_decode_content(row[9:15], grown[1:]),
     )
+
+
+def decode_stored_record(
+    row: Row,
+    *,
+    supersedes: tuple[str, ...],
+    contradicts: tuple[str, ...],
+    superseded_by: tuple[str, ...],
+    contradicted_by: tuple[str, ...],
+) -> StoredRecord:
+    """Read entry_seq, head and recorded_at_us of an entry, and the values of all columns of its record."""
+    columns = dict(zip((*RECORD_COLUMNS, *RECORD_COLUMNS_4), row[3:], strict=True))
+    content = _decode_content(
+        tuple(columns[each] for each in RECORD_COLUMNS[14:]),
+        tuple(columns[each] for each in RECORD_COLUMNS_4[1:]),
+    )
+    expires_at_us = columns["expires_at_us"]
+    record = MemoryRecord(
+        memory_version_id=columns["memory_version_id"],
+        memory_id=columns["memory_id"],
+        version=columns["version"],
+        created_at=format_instant(columns["created_at_us"]),
+        effective_at=format_instant(columns["effective_at_us"]),
+        expires_at=None if expires_at_us is None else format_instant(expires_at_us),
+        truth_status=_TRUTH_STATUS[columns["truth_status"]],
+        authority=_AUTHORITY[columns["authority"]],
+        confidence=columns["confidence"],
+        writer=columns["writer"],
+        justification=columns["justification"],
+        provenance=Provenance(
+            source_uri=columns["source_uri"],
+            source_hash=columns["source_hash"],
+            evidence=msgspec.json.decode(columns["evidence"], type=tuple[str, ...]),
+        ),
+        supersedes=supersedes,
+        contradicts=contradicts,
+        payload=Payload(record_type=_RECORD_TYPE[columns["record_type"]], payload=_name_matches(content)),
+    )
+    return StoredRecord(
+        record=record,
+        entry_seq=row[0],
+        head=bytes(row[1]).hex(),
+        recorded_at_us=row[2],
+        superseded_by=superseded_by,
+        contradicted_by=contradicted_by,
+    )
+
+
+def _name_matches(content: Content) -> Content:
+    """Say how each field of a scope matches, also of one that an older contract wrote."""
+    if not isinstance(content, ConstraintContent):
+        return content
+    of_actor, of_action, of_resource = (match for _, _, match in content.scope.patterns())
+    scope = msgspec.structs.replace(
+        content.scope, actor_match=of_actor, action_match=of_action, resource_match=of_resource
+    )
+    return msgspec.structs.replace(content, scope=scope)
 
 
 def decode_claim(superseded_id: str, row: Row) -> Supersession:

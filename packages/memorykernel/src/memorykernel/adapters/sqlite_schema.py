@@ -120,7 +120,7 @@ ALTER TABLE records ADD COLUMN member TEXT;
 ALTER TABLE memory_chain ADD COLUMN recorded_at_us INTEGER;
 CREATE INDEX memory_chain_by_head ON memory_chain (head);
 CREATE INDEX memory_chain_by_time ON memory_chain (recorded_at_us, entry_seq);
-CREATE INDEX memory_chain_by_kind ON memory_chain (kind, entry_seq, subject_seq);
+CREATE INDEX memory_chain_by_subject ON memory_chain (kind, subject_seq);
 ALTER TABLE answers ADD COLUMN ruleset TEXT;
 ALTER TABLE answers ADD COLUMN head BLOB;
 ALTER TABLE answers ADD COLUMN question TEXT;
@@ -135,6 +135,8 @@ CREATE TABLE constraint_scopes (
   record_seq INTEGER NOT NULL REFERENCES records (record_seq),
   PRIMARY KEY (actor_key, action_key, resource_key, record_seq)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX constraint_scopes_by_action ON constraint_scopes (action_key, resource_key);
+CREATE INDEX constraint_scopes_by_resource ON constraint_scopes (resource_key);
 CREATE TABLE memberships (
   field TEXT NOT NULL,
   member TEXT NOT NULL,

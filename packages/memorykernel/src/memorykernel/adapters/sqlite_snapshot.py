@@ -1,4 +1,8 @@
-"""Finding a state of the memory in its hash chain: by a time, or by its head."""
+"""Finding a state of the memory in its hash chain: by a time, or by its head.
+
+Rows are numbered from 1 without gaps, and each has one entry; so entry n stands after n rows, and its own row
+tells how many of them are records and how many are links.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,10 @@ from typing import Final
 
 from memorykernel.core.evidence import Snapshot
 
-_BY_HEAD: Final = "SELECT entry_seq, head, recorded_at_us FROM memory_chain WHERE head = ?"
-_BY_TIME: Final = """
-SELECT entry_seq, head, recorded_at_us FROM memory_chain WHERE recorded_at_us <= ?
-ORDER BY recorded_at_us DESC, entry_seq DESC LIMIT 1
-"""
-_UNTIMED: Final = """
-SELECT entry_seq, head, recorded_at_us FROM memory_chain WHERE recorded_at_us IS NULL
-ORDER BY entry_seq DESC LIMIT 1
-"""
-_NEWEST_SUBJECT: Final = """
-SELECT subject_seq FROM memory_chain WHERE kind = ? AND entry_seq <= ? ORDER BY entry_seq DESC LIMIT 1
-"""
+_ENTRY: Final = "SELECT entry_seq, kind, subject_seq, head, recorded_at_us FROM memory_chain"
+_BY_HEAD: Final = f"{_ENTRY} WHERE head = ?"
+_BY_TIME: Final = f"{_ENTRY} WHERE recorded_at_us <= ? ORDER BY recorded_at_us DESC, entry_seq DESC LIMIT 1"
+_UNTIMED: Final = f"{_ENTRY} WHERE recorded_at_us IS NULL ORDER BY entry_seq DESC LIMIT 1"
 
 
 def find_snapshot(connection: sqlite3.Connection, as_known_at: int | str) -> Snapshot | None:
@@ -31,16 +27,12 @@ def find_snapshot(connection: sqlite3.Connection, as_known_at: int | str) -> Sna
         row = row or connection.execute(_UNTIMED).fetchone()
     if row is None:
         return None
-    entry_seq, head, recorded_at_us = row
+    entry_seq, kind, subject_seq, head, recorded_at_us = row
+    links = subject_seq if kind == "link" else entry_seq - subject_seq
     return Snapshot(
         head=bytes(head).hex(),
         entry_seq=entry_seq,
         recorded_at_us=recorded_at_us,
-        newest_record_seq=_find_newest(connection, "record", entry_seq),
-        newest_link_seq=_find_newest(connection, "link", entry_seq),
+        newest_record_seq=entry_seq - links,
+        newest_link_seq=links,
     )
-
-
-def _find_newest(connection: sqlite3.Connection, kind: str, entry_seq: int) -> int:
-    row = connection.execute(_NEWEST_SUBJECT, (kind, entry_seq)).fetchone()
-    return 0 if row is None else int(row[0])
