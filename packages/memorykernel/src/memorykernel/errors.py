@@ -9,6 +9,7 @@
     │   └── MistypedField              a field is missing, mistyped, or a bad enum, ULID or time
     ├── InvalidRequest             validation_error
     │   ├── UnknownRoute
+    │   ├── RecordNotFound
     │   ├── UnsupportedMethod
     │   ├── UnknownContract            a contract is named that nobody here speaks
     │   ├── RefusedHost                the request is for a name that this server does not have
@@ -97,6 +98,13 @@ class InvalidRequest(MemoryKernelError):
 
 class UnknownRoute(InvalidRequest):
     """No endpoint has this path."""
+
+
+class RecordNotFound(InvalidRequest):
+    """No record or memory has this id."""
+
+    def __init__(self, what: str, field: str, found_id: str) -> None:
+        super().__init__(f"no {what} has this id; take it from the reply to a write", {field: found_id})
 
 
 class UnsupportedMethod(InvalidRequest):
