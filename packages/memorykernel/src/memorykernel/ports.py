@@ -185,6 +185,14 @@ class Memory(Protocol):
         """
         ...
 
+    def read_overlapping(self, scope: Scope, *, effect: Effect, limit: int) -> PolicyEvidence:
+        """Read what can contradict a constraint, outside of a write; as `WriteTransaction.read_overlapping`.
+
+        Raises:
+            QueryFailed: The store could not.
+        """
+        ...
+
     def load_record(self, memory_version_id: str) -> StoredRecord | None:
         """One version of one memory, or None.
 
