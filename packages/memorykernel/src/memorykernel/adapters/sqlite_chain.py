@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Literal
 
-from memorykernel.core.chain import next_head
+from memorykernel.core.chain import find_jump, next_head, next_timed_head
 
 ChainTable = Literal["memory_chain", "answer_chain"]
 
@@ -53,7 +53,20 @@ def append_timed_entry(
         "SELECT entry_seq, head, recorded_at_us FROM memory_chain ORDER BY entry_seq DESC LIMIT 1"
     ).fetchone()
     recorded_at_us = now_us if before_us is None else max(now_us, before_us)
-    head = next_head(head, kind=kind, subject=subject_seq, digest=digest, recorded_at_us=recorded_at_us)
+    head = next_timed_head(
+        head,
+        jump_head=_load_head(connection, find_jump(entry_seq + 1)),
+        entry_seq=entry_seq + 1,
+        kind=kind,
+        subject=subject_seq,
+        digest=digest,
+        recorded_at_us=recorded_at_us,
+    )
     row = (entry_seq + 1, kind, subject_seq, digest, head, recorded_at_us)
     connection.execute("INSERT INTO memory_chain VALUES (?, ?, ?, ?, ?, ?)", row)
     return head
+
+
+def _load_head(connection: sqlite3.Connection, entry_seq: int) -> bytes:
+    statement = "SELECT head FROM memory_chain WHERE entry_seq = ?"
+    return bytes(connection.execute(statement, (entry_seq,)).fetchone()[0])

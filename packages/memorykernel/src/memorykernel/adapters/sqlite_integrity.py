@@ -25,7 +25,14 @@ from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, TERM_INDEX_SCHEMA, read_version
 from memorykernel.adapters.sqlite_scopes import find_misplaced
 from memorykernel.adapters.sqlite_terms import find_misindexed
-from memorykernel.core.chain import GENESIS_ANSWERS, GENESIS_MEMORY, digest_columns, next_head
+from memorykernel.core.chain import (
+    GENESIS_ANSWERS,
+    GENESIS_MEMORY,
+    JumpHeads,
+    digest_columns,
+    next_head,
+    next_timed_head,
+)
 
 MAX_DAMAGE: Final = 20
 """How many findings are reported at most; one is enough to know."""
@@ -103,6 +110,7 @@ def _check_chain(
 ) -> Iterator[Damage]:
     """Walk a chain; after a damaged head go on from the stored one, so that one fault is one finding."""
     head, expected_seq, covered, before_us = genesis, 0, dict.fromkeys(kinds, 0), None
+    jumps = JumpHeads(genesis)
     time = "recorded_at_us" if table == "memory_chain" and version >= SCOPE_SCHEMA else "NULL"
     entries = connection.cursor()
     for seq, kind, subject, digest, stored, recorded_at_us in entries.execute(
@@ -117,9 +125,20 @@ def _check_chain(
             yield from _check_subject(connection, kind, subject, digest, grown=version >= SCOPE_SCHEMA)
             if before_us is not None and (recorded_at_us is None or recorded_at_us < before_us):
                 yield Damage(table=table, row=seq, id=None, finding="recorded before the entry in front")
-            follows = next_head(
-                head, kind=kind, subject=subject, digest=digest, recorded_at_us=recorded_at_us
-            )
+            jump_head = jumps.find(seq)
+            if recorded_at_us is None:
+                follows = next_head(head, kind=kind, subject=subject, digest=digest)
+            else:
+                follows = next_timed_head(
+                    head,
+                    jump_head=jump_head,
+                    entry_seq=seq,
+                    kind=kind,
+                    subject=subject,
+                    digest=digest,
+                    recorded_at_us=recorded_at_us,
+                )
+            jumps.push(seq, stored)
             if follows != stored:
                 yield Damage(
                     table=table, row=seq, id=None, finding="head does not follow from the one before"

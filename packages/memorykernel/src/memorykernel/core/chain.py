@@ -2,8 +2,12 @@
 
     head(0)     = SHA-256(name of the chain)
     digest(n)   = SHA-256(framed values of entry n)
-    head(n)     = SHA-256(head(n-1), kind, subject, digest(n)), framed; since schema 4 of the memory also
-                  the time at which the entry was recorded
+    head(n)     = SHA-256(head(n-1), kind, subject, digest(n)), framed
+
+Since schema 4 of the memory a head also binds its number, the time at which the entry was recorded, and a
+second, older head, so that a short path leads from any head to any entry before it (ADR 0012):
+
+    head(n)     = SHA-256(head(n-1), head(find_jump(n)), n, kind, subject, digest(n), recorded_at), framed
 
 Framing is injective (type and length before each value), so that no two different entries hash
 alike. Values may be text or the bytes of text: a damaged store can hold bytes that are no text, and
@@ -32,20 +36,93 @@ def digest_entry(values: Iterable[Value]) -> bytes:
     return hashlib.sha256(b"".join(map(_frame, values))).digest()
 
 
-def next_head(
-    head: bytes, *, kind: str | bytes, subject: int, digest: bytes, recorded_at_us: int | None = None
-) -> bytes:
-    """The head after one more entry.
+def next_head(head: bytes, *, kind: str | bytes, subject: int, digest: bytes) -> bytes:
+    """The head after one more entry of a chain without times: the answers', and the memory's before schema 4.
 
     Args:
         head: The head before it, 32 bytes.
         kind: What the entry is, for example `record`.
         subject: The row that holds its content.
         digest: From `digest_entry`, 32 bytes.
-        recorded_at_us: When, in microseconds since 1970 UTC; None in chains without times.
     """
-    timed = () if recorded_at_us is None else (recorded_at_us,)
-    return digest_entry((head, kind, subject, digest, *timed))
+    return digest_entry((head, kind, subject, digest))
+
+
+def next_timed_head(
+    head: bytes,
+    *,
+    jump_head: bytes,
+    entry_seq: int,
+    kind: str | bytes,
+    subject: int,
+    digest: bytes,
+    recorded_at_us: int,
+) -> bytes:
+    """The head after one more entry of the memory's chain, since schema 4.
+
+    Args:
+        head: The head before it, 32 bytes.
+        jump_head: The head of entry `find_jump(entry_seq)`, whatever schema wrote that, 32 bytes.
+        entry_seq: The entry's number, from 1.
+        kind, subject, digest: As for `next_head`.
+        recorded_at_us: When, in microseconds since 1970 UTC.
+    """
+    return digest_entry((head, jump_head, entry_seq, kind, subject, digest, recorded_at_us))
+
+
+def find_jump(entry_seq: int) -> int:
+    """The number of the older entry whose head an entry's head binds.
+
+    The entry's number is written as a sum of weights 2^k - 1, the largest first; the jump leaves out the
+    last one. From any entry to any before it, steps to n - 1 and to `find_jump(n)` lead in at most
+    3 log2(n + 1) steps.
+
+    Args:
+        entry_seq: From 1.
+
+    Source: E. W. Myers, An applicative random-access stack, Information Processing Letters 17 (1983).
+    """
+    rest = entry_seq
+    while True:
+        weight = (1 << ((rest + 1).bit_length() - 1)) - 1
+        if rest == weight:
+            return entry_seq - weight
+        rest -= weight
+
+
+def find_path(newest: int, oldest: int) -> list[int]:
+    """The shortest greedy way back: the entries from `newest` to `oldest`, both included.
+
+    Args:
+        newest, oldest: Numbers of entries; `oldest` is not greater.
+    """
+    path = [newest]
+    while path[-1] > oldest:
+        jump = find_jump(path[-1])
+        path.append(jump if jump >= oldest else path[-1] - 1)
+    return path
+
+
+class JumpHeads:
+    """The heads that the next entries can jump to, while a chain is walked from its beginning.
+
+    Args:
+        genesis: The head of entry 0.
+    """
+
+    def __init__(self, genesis: bytes) -> None:
+        self._peaks = [(0, genesis)]
+
+    def find(self, entry_seq: int) -> bytes:
+        """The head that an entry jumps to; empty when that entry was not walked."""
+        jump = find_jump(entry_seq)
+        while self._peaks and self._peaks[-1][0] > jump:
+            self._peaks.pop()
+        return self._peaks[-1][1] if self._peaks and self._peaks[-1][0] == jump else b""
+
+    def push(self, entry_seq: int, head: bytes) -> None:
+        """Remember an entry's head, directly after `find` for it."""
+        self._peaks.append((entry_seq, head))
 
 
 def digest_columns(values: Sequence[Value], published: int) -> bytes:
