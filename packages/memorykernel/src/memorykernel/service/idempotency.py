@@ -1,7 +1,8 @@
 """Request keys: a write that is sent twice under one key is carried out once and answered alike.
 
 The key is kept in the transaction of the write, so that there is no moment at which one of both is there
-without the other. A request that was refused wrote nothing and is not kept: it may be corrected under its key.
+without the other. A request that was refused wrote nothing and is not kept: it may be corrected and sent
+under the same key.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         data: The record or link as JSON.
         head: The chain's head after it, 64 lower-case hex digits: what a reader must have seen to see it.
-        conflicts: The first versions that the new constraint contradicts; empty unless conflicts are warned of.
+        conflicts: The first versions that the new constraint contradicts; empty unless warned of.
         more_conflicts: Whether there are more.
     """
 

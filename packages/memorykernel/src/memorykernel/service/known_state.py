@@ -75,6 +75,22 @@ def read_recall(
     return memory.read_recall_evidence(types, unicode_terms(question.text), known=known)
 
 
+def find_answer(answers: Answers, context_package_id: str) -> StoredAnswer:
+    """The newest answer of an id.
+
+    Raises:
+        ContextPackageNotFound: There is none.
+        ContextLookupFailed: The store could not.
+    """
+    answer = answers.load_answer(context_package_id)
+    if answer is None:
+        raise ContextPackageNotFound(
+            "no context package has this id; take the id from an answer of this database",
+            {"context_package_id": context_package_id[:_MAX_ECHO]},
+        )
+    return answer
+
+
 def require_question(answer: StoredAnswer) -> StoredQuestion:
     """The question behind an answer.
 
@@ -97,19 +113,8 @@ class Remembered:
     answers: Answers
 
     def find(self, context_package_id: str) -> StoredAnswer:
-        """The newest answer of an id.
-
-        Raises:
-            ContextPackageNotFound: There is none.
-            ContextLookupFailed: The store could not.
-        """
-        answer = self.answers.load_answer(context_package_id)
-        if answer is None:
-            raise ContextPackageNotFound(
-                "no context package has this id; take the id from an answer of this database",
-                {"context_package_id": context_package_id[:_MAX_ECHO]},
-            )
-        return answer
+        """As `find_answer`."""
+        return find_answer(self.answers, context_package_id)
 
     def find_question(self, context_package_id: str) -> StoredQuestion:
         """The question behind an answer.
