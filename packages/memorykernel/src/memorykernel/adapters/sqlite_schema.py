@@ -10,12 +10,14 @@ Migrations only ever add, so a release of an older schema keeps working on a new
 
 Every table refuses UPDATE and DELETE by triggers, except the term index, the scopes and the memberships by
 member, which are derived data.
-All pending migrations are applied in one transaction. A file says that it is ours by `application_id`.
+All pending migrations are applied in one transaction. A file says that it is ours by `application_id`, and
+seals the ledger of its migrations, which no chain covers, by a checksum in `user_version`.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Callable
 from typing import Final
 
@@ -149,7 +151,8 @@ CREATE TABLE request_keys (
   request_key TEXT PRIMARY KEY,
   request_sha256 BLOB NOT NULL,
   reply BLOB NOT NULL,
-  recorded_at_us INTEGER NOT NULL
+  recorded_at_us INTEGER NOT NULL,
+  digest BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
 _INDEX_SCOPES: Final = """
@@ -196,6 +199,7 @@ class SqliteSchema:
                     _MIGRATIONS[version](connection)
                     applied = (version, format_instant(now_us))
                     connection.execute("INSERT INTO schema_migrations VALUES (?, ?)", applied)
+                    connection.execute(f"PRAGMA user_version = {calculate_seal(connection)}")
                 return compare_schema(_read_version(connection), self._target_version)
         except (sqlite3.Error, DatabaseMissing) as exc:
             raise MigrationFailed(f"the migration was not applied: {exc}; correct that and repeat") from exc
@@ -205,6 +209,15 @@ def read_version(connection: sqlite3.Connection) -> int:
     """The schema version of an open database that is known to be ours."""
     row = connection.execute("SELECT max(version) FROM schema_migrations").fetchone()
     return int(row[0])
+
+
+def calculate_seal(connection: sqlite3.Connection) -> int:
+    """The checksum of the migrations' ledger, as `user_version` holds it: a signed number of 32 bits."""
+    ledger = connection.execute(
+        "SELECT version, applied_at FROM schema_migrations ORDER BY version"
+    ).fetchall()
+    checksum = zlib.crc32(repr(ledger).encode())
+    return checksum - (checksum >> 31 << 32)
 
 
 def _read_version(connection: sqlite3.Connection) -> int:

@@ -79,7 +79,7 @@ class SqliteTransaction:
     def keep_request(self, kept: KeptRequest) -> None:
         """See `ports.WriteTransaction`."""
         row = (kept.key, bytes.fromhex(kept.digest), kept.reply, self._now_us)
-        self._connection.execute("INSERT INTO request_keys VALUES (?, ?, ?, ?)", row)
+        self._connection.execute("INSERT INTO request_keys VALUES (?, ?, ?, ?, ?)", (*row, digest_entry(row)))
 
     def read_overlapping(self, scope: Scope, *, effect: Effect | None, limit: int) -> PolicyEvidence:
         """See `ports.WriteTransaction`."""

@@ -11,6 +11,7 @@ from memorykernel.core.context_package import ContextPackage
 from memorykernel.core.evidence import PolicyEvidence, RecallEvidence, Snapshot
 from memorykernel.core.instant import parse_instant
 from memorykernel.core.question import PolicyQuestion, RecallQuestion
+from memorykernel.core.rebuilt_question import rebuild_question
 from memorykernel.core.recall_ordering_v2 import list_recall_types
 from memorykernel.core.ruleset import POLICY_RULESETS, RECALL_RULESETS, PolicyRuleset, RecallRuleset
 from memorykernel.core.stored_question import StoredAnswer, StoredQuestion
@@ -92,17 +93,18 @@ def find_answer(answers: Answers, context_package_id: str) -> StoredAnswer:
 
 
 def require_question(answer: StoredAnswer) -> StoredQuestion:
-    """The question behind an answer.
+    """The question behind an answer: the stored one, else the one that its package tells.
 
     Raises:
-        InvalidRequest: The answer was stored before questions were.
+        InvalidRequest: The answer was stored before questions were, by rules whose package does not tell.
     """
-    if answer.asked is None:
+    asked = answer.asked or rebuild_question(answer.package)
+    if asked is None:
         raise InvalidRequest(
             "this answer was stored before schema 4, without its question; ask the question again",
             {"context_package_id": answer.context_package_id[:_MAX_ECHO]},
         )
-    return answer.asked
+    return asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
