@@ -130,7 +130,8 @@ class Director:
 
     def hand_off(self) -> None:
         """Hand-off, prepared repin."""
-        self._step("producer", "hand v0.4.0 off", "handoff", keys="producer")
+        target = self._world.example.moved.target.release_tag
+        self._step("producer", f"hand {target} off", "handoff", keys="producer")
         self._touch(Moment.HANDED_OFF)
         self._step("consumer", "prepare the repin and its inverse on side refs", "prepare", keys="consumer")
 

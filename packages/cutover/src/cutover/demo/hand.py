@@ -52,7 +52,7 @@ class Hand:
 
     def fault_at_target(self, scenario: Scenario) -> None:
         """A fault between gateway and target."""
-        self.inject("v0.4.0", scenario.fault or "")
+        self.inject(self._world.example.moved.target.release_tag, scenario.fault or "")
 
     def fault_at_consumer(self, scenario: Scenario) -> None:
         """A fault between the tickets and the consumer."""
@@ -60,7 +60,7 @@ class Hand:
 
     def move_tag(self, _scenario: Scenario) -> None:
         """The producer forces its tag onto another commit and pushes it."""
-        self._world.move_tag("v0.4.0")
+        self._world.move_tag(self._world.example.moved.target.release_tag)
 
     def share_key(self, _scenario: Scenario) -> None:
         """The consumer's party key becomes a copy of the producer's."""

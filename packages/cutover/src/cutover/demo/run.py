@@ -64,7 +64,7 @@ def run_demo(
     world = World(folder, load_example(example or find_example()), free_port=_free_port())
     started = time.monotonic()
     with _ends_orderly(), Screen(console or Console(stderr=True)) as screen:
-        _introduce(screen, scenario, chosen, folder)
+        _introduce(screen, world, scenario, chosen)
         director = Director(world, screen, chosen)
         try:
             outcome, reason = _play(director, world, chosen, prepared)
@@ -80,9 +80,11 @@ def run_demo(
     return result
 
 
-def prepare_folder(folder: Path | None, *, console: Console | None = None) -> Path:
+def prepare_folder(
+    folder: Path | None, *, example: Path | None = None, console: Console | None = None
+) -> Path:
     """Play up to and including `verify`, end every process, and leave a folder to start scenarios from."""
-    world = World(_make_folder(folder), load_example(find_example()), free_port=_free_port())
+    world = World(_make_folder(folder), load_example(example or find_example()), free_port=_free_port())
     with _ends_orderly(), Screen(console or Console(stderr=True)) as screen:
         director = Director(world, screen, None)
         try:
@@ -131,12 +133,13 @@ def _render(director: Director, screen: Screen) -> Path | None:
         return None
 
 
-def _introduce(screen: Screen, name: str | None, scenario: Scenario | None, folder: Path) -> None:
-    title = "AssistSupport moves from MemoryKernel v0.3.2 (service.v2) to v0.4.0 (service.v3)"
+def _introduce(screen: Screen, world: World, name: str | None, scenario: Scenario | None) -> None:
+    moved = world.example.moved
+    title = f"{moved.consumer.name} moves from {moved.producer.name} {moved.baseline} to {moved.target}"
     screen.say(title, style="bold")
     if scenario is not None:
         screen.say(f"scenario {name}: {scenario.story}", style="yellow")
-    screen.say(f"everything is real and below {folder}", style="dim")
+    screen.say(f"everything is real and below {world.folder}", style="dim")
     screen.say("this demo declares zero days of notice and overlap; a real program would not", style="dim")
 
 

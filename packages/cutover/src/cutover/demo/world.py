@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from contracts.core.envelope import POLICIES
 from contracts.core.handoff import Handoff, encode_handoff, parse_handoff
 from contracts.core.manifest import parse_manifest
 from contracts.core.matrix import CompatibilityMatrix, VersionPair, render_matrix
@@ -104,7 +105,7 @@ class World:
             if commit.openapi is not None:
                 (workspace.folder / "openapi.yaml").write_bytes(load_openapi(commit.openapi))
             sha = workspace.commit_all(commit.author, commit.date, commit.message)
-            self.commits[f"producer/{commit.folder[:2]}"] = sha
+            self.commits[f"producer/{commit.number}"] = sha
             if commit.tag is not None:
                 self.commits[commit.tag] = sha
                 workspace.annotated_tag(
@@ -118,7 +119,8 @@ class World:
         path = workspace.folder / HANDOFF
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(self._make_handoff(workspace.folder, twist))
-        message = "Hand off v0.4.0\n\nThe payload that the consumer verifies before it repins.\n"
+        target = self.example.moved.target.release_tag
+        message = f"Hand off {target}\n\nThe payload that the consumer verifies before it repins.\n"
         workspace.commit_all(last.author, last.date + timedelta(minutes=10), message)
         workspace.push(
             "refs/heads/main", *(f"refs/tags/{c.tag}" for c in self.example.producer_commits if c.tag)
@@ -130,9 +132,10 @@ class World:
         return GitWorkspace.clone(origin, self.folder / name)
 
     def _overlay(self, side: str, commit: Commit) -> None:
-        source = self.example.folder / side / commit.folder
         target = self.folder / side
-        shutil.copytree(source, target, dirs_exist_ok=True, copy_function=lambda a, b: self._copy(side, a, b))
+        shutil.copytree(
+            commit.folder, target, dirs_exist_ok=True, copy_function=lambda a, b: self._copy(side, a, b)
+        )
 
     def _copy(self, side: str, source: str, target: str) -> None:
         """Copy a file; `{{sha:NN}}` in it becomes the commit of folder NN of the same repository."""
@@ -151,7 +154,7 @@ class World:
         manifest = parse_manifest(manifest_bytes)
         rules = self.example.difference_rules
         payload: dict[str, Any] = {
-            "handoff_generated_at_utc": "2026-02-03T09:30:00Z",
+            "handoff_generated_at_utc": _name_instant(self.example.producer_commits[-1].date),
             "handoff_mode": "stable",
             "release_tag": manifest.release_tag,
             "commit_sha": manifest.commit_sha,
@@ -160,13 +163,7 @@ class World:
             "integration_baseline": manifest.integration_baseline,
             "active_runtime_baseline": self._describe_baseline(),
             "error_code_enum": manifest.error_code_enum,
-            "non_2xx_envelope_policy": {
-                "service_v3_stable": {
-                    "requires": ["service_contract_version", "error.code", "error.message"],
-                    "optional": ["error.details"],
-                    "forbids": ["legacy_error", "api_contract_version"],
-                }
-            },
+            "non_2xx_envelope_policy": _describe_policy(manifest.expected_service_contract_version),
             "manifest_contract_version": manifest.manifest_contract_version,
             "manifest_path": MANIFEST,
             "changelog_path": "CHANGELOG.md",
@@ -174,7 +171,7 @@ class World:
             "consumer_impact_statement_template": _IMPACT_TEMPLATE,
             "expected_producer_manifest_sha256": _sha256(manifest_bytes),
             "release_digests": self._release_digests,
-            "consumer_impact_statement": _IMPACT,
+            "consumer_impact_statement": self.example.impact,
             "answer_difference_rules": rules[: len(rules) - twist.drop_difference_rules],
         }
         handoff: Handoff = parse_handoff(
@@ -183,10 +180,11 @@ class World:
         return encode_handoff(handoff)
 
     def _describe_baseline(self) -> Mapping[str, str]:
+        baseline = self.example.moved.baseline
         return {
-            "release_tag": "v0.3.2",
-            "commit_sha": self.commits["v0.3.2"],
-            "expected_service_contract_version": "service.v2",
+            "release_tag": baseline.release_tag,
+            "commit_sha": self.commits[baseline.release_tag],
+            "expected_service_contract_version": baseline.service_contract_version,
             "expected_api_contract_version": "api.v1",
             "integration_baseline": "integration/v1",
         }
@@ -206,10 +204,18 @@ class World:
         )
         workspace.push("refs/heads/main")
 
+    def _find_manifest_commit(self) -> str:
+        """The commit after the baseline's tag: a manifest cannot be in the commit that it names."""
+        commits = self.example.producer_commits
+        tags = [commit.tag for commit in commits]
+        return self.commits[
+            f"producer/{commits[tags.index(self.example.baseline_pin.producer_tag) + 1].number}"
+        ]
+
     def _make_trio(self, parent: str) -> Mapping[str, bytes]:
         """Pin, mirrored manifest and matrix of the baseline; the row names the parent of their commit."""
         origin = BareRepository(self.folder / "producer.git")
-        mirror = origin.read_blob(self.commits["producer/02"], MANIFEST) or b""
+        mirror = origin.read_blob(self._find_manifest_commit(), MANIFEST) or b""
         manifest = parse_manifest(mirror)
         pin = Pin(
             memorykernel_repo="https://git.norrwick.example/policy-records/memorykernel",
@@ -287,13 +293,21 @@ _IMPACT_TEMPLATE = {
     "repin_required": "<yes/no>",
     "rollback_instruction": "repin to <previous tag/sha>",
 }
-_IMPACT = {
-    "runtime_behavior_changes": "answers follow ordering.v2; the signed rules name every class that changes",
-    "required_consumer_mapping_changes": "error envelopes no longer carry legacy_error",
-    "required_test_updates": "known answers of the consumer suite for the classes that change",
-    "repin_required": "yes",
-    "rollback_instruction": "repin to v0.3.2",
-}
+
+
+def _describe_policy(service_contract: str) -> dict[str, Any]:
+    """The envelope policy of errors, as a hand-off names and writes it."""
+    policy = POLICIES[service_contract]
+    facts = {
+        "requires": list(policy.error_requires),
+        "optional": list(policy.error_optional),
+        "forbids": list(policy.error_forbids),
+    }
+    return {f"{service_contract.replace('.', '_')}_stable": facts}
+
+
+def _name_instant(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _as_write(policy: Mapping[str, Any]) -> dict[str, Any]:
