@@ -47,6 +47,10 @@ class WriteTransaction(Protocol):
         """Keep a request under a key that `find_request` did not find."""
         ...
 
+    def load_record(self, memory_version_id: str) -> StoredRecord | None:
+        """As `Memory.load_record`, with what this write has added."""
+        ...
+
     def read_overlapping(self, scope: Scope, *, effect: Effect | None, limit: int) -> PolicyEvidence:
         """Read what can contradict a constraint.
 
@@ -185,7 +189,7 @@ class Memory(Protocol):
         """
         ...
 
-    def read_overlapping(self, scope: Scope, *, effect: Effect, limit: int) -> PolicyEvidence:
+    def read_overlapping(self, scope: Scope, *, effect: Effect | None, limit: int) -> PolicyEvidence:
         """Read what can contradict a constraint, outside of a write; as `WriteTransaction.read_overlapping`.
 
         Raises:

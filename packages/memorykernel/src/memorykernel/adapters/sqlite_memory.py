@@ -16,15 +16,16 @@ from memorykernel.adapters.sqlite_evidence import (
 )
 from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.sqlite_history import list_versions, load_record
+from memorykernel.adapters.sqlite_overlap import read_overlapping
 from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, read_version
 from memorykernel.adapters.sqlite_snapshot import find_snapshot
 from memorykernel.adapters.sqlite_write import SqliteTransaction
 from memorykernel.core.admission import NewRecord
 from memorykernel.core.evidence import PolicyEvidence, RecallEvidence, Snapshot
 from memorykernel.core.question import PolicyQuestion
-from memorykernel.core.record import Link
+from memorykernel.core.record import Link, Scope
 from memorykernel.core.stored_record import StoredRecord
-from memorykernel.core.vocabulary import RecordType
+from memorykernel.core.vocabulary import Effect, RecordType
 from memorykernel.errors import QueryFailed, WriteFailed
 from memorykernel.ports import Result, WriteTransaction
 
@@ -72,6 +73,11 @@ class SqliteMemory:
                 return job(SqliteTransaction(connection, now_us))
         except sqlite3.Error as exc:
             raise WriteFailed(f"nothing was kept: {exc}; repeat the write") from exc
+
+    def read_overlapping(self, scope: Scope, *, effect: Effect | None, limit: int) -> PolicyEvidence:
+        """See `ports.Memory`."""
+        with self._reading() as connection:
+            return read_overlapping(connection, scope, effect, limit)
 
     def load_record(self, memory_version_id: str) -> StoredRecord | None:
         """See `ports.Memory`."""

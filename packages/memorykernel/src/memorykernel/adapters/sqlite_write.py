@@ -14,6 +14,7 @@ from memorykernel.adapters.rows import (
     encode_record,
 )
 from memorykernel.adapters.sqlite_chain import append_entry, append_timed_entry
+from memorykernel.adapters.sqlite_history import load_record
 from memorykernel.adapters.sqlite_overlap import read_overlapping
 from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, TERM_INDEX_SCHEMA, read_version
 from memorykernel.adapters.sqlite_scopes import index_scope
@@ -22,7 +23,7 @@ from memorykernel.core.admission import NewRecord
 from memorykernel.core.chain import digest_entry
 from memorykernel.core.evidence import PolicyEvidence
 from memorykernel.core.record import Link, Scope
-from memorykernel.core.stored_record import KeptRequest
+from memorykernel.core.stored_record import KeptRequest, StoredRecord
 from memorykernel.core.terms import describe_content
 from memorykernel.core.vocabulary import Effect, Relation
 from memorykernel.errors import WriteConflict
@@ -80,6 +81,10 @@ class SqliteTransaction:
         """See `ports.WriteTransaction`."""
         row = (kept.key, bytes.fromhex(kept.digest), kept.reply, self._now_us)
         self._connection.execute("INSERT INTO request_keys VALUES (?, ?, ?, ?, ?)", (*row, digest_entry(row)))
+
+    def load_record(self, memory_version_id: str) -> StoredRecord | None:
+        """See `ports.WriteTransaction`."""
+        return load_record(self._connection, memory_version_id)
 
     def read_overlapping(self, scope: Scope, *, effect: Effect | None, limit: int) -> PolicyEvidence:
         """See `ports.WriteTransaction`."""
