@@ -14,7 +14,10 @@
     │   ├── UnknownContract            a contract is named that nobody here speaks
     │   ├── RefusedHost                the request is for a name that this server does not have
     │   ├── Unauthenticated            no token, or one that is not known
-    │   └── Forbidden                  a token without the scope
+    │   ├── Forbidden                  a token without the scope
+    │   ├── BundleInvalid              what is imported cannot be read, or is not what it says it is
+    │   ├── PolicyFileInvalid          a policy file says what cannot be imported
+    │   └── KeyUnusable                a key file is missing, unreadable or of another kind
     ├── ContextPackageNotFound     context_package_not_found
     ├── WriteConflict              write_conflict
     ├── SchemaUnavailable          schema_unavailable
@@ -129,6 +132,18 @@ class Unauthenticated(InvalidRequest):
 
 class Forbidden(InvalidRequest):
     """The token is known and lacks the scope."""
+
+
+class BundleInvalid(InvalidRequest):
+    """What is to be imported cannot be read, is damaged, or is not signed by the expected key."""
+
+
+class PolicyFileInvalid(InvalidRequest):
+    """A policy file says what cannot be imported; the message names the line."""
+
+
+class KeyUnusable(InvalidRequest):
+    """A key file is missing, unreadable, or holds another kind of key."""
 
 
 class ContextPackageNotFound(MemoryKernelError):
