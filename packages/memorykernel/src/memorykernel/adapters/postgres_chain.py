@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from memorykernel.adapters.postgres_database import ChainTable, Entry, Writing, lock_chain
-from memorykernel.core.chain import next_head
+from memorykernel.core.chain import find_jump, next_head, next_timed_head
 
 SCOPE_SCHEMA: Final = 4
 """The schema since which entries have times, and there are memberships and request keys."""
@@ -39,6 +39,7 @@ class MemoryTip:
         self._writing = writing
         self._entry_seq: int = entry_seq
         self.head = bytes(head)
+        self._heads = {self._entry_seq: self.head}
         self.schema: int = schema
         self.recorded_at_us = None if schema < SCOPE_SCHEMA else max(now_us, before_us or now_us)
 
@@ -52,12 +53,36 @@ class MemoryTip:
         self._link_seq += 1
         return int(self._link_seq)
 
+    def list_jumps(self, entries: int) -> list[int]:
+        """The older entries whose heads the next so many entries bind, for a statement that reads along.
+
+        Args:
+            entries: How many entries are to be appended.
+        """
+        following = range(self._entry_seq + 1, self._entry_seq + 1 + entries)
+        jumps = {find_jump(entry_seq) for entry_seq in following} if self.schema >= SCOPE_SCHEMA else set()
+        return sorted(jump for jump in jumps if jump <= self._entry_seq and jump not in self._heads)
+
+    def learn(self, jumps: list[int], heads: list[bytes]) -> None:
+        """Take the heads of `list_jumps`, in its order."""
+        self._heads.update(zip(jumps, map(bytes, heads), strict=True))
+
     def append(self, kind: str, subject_seq: int, digest: bytes) -> None:
-        """Append an entry for a row."""
+        """Append an entry for a row; the heads that it binds were learned."""
         self._entry_seq += 1
-        self.head = next_head(
-            self.head, kind=kind, subject=subject_seq, digest=digest, recorded_at_us=self.recorded_at_us
-        )
+        if self.recorded_at_us is None:
+            self.head = next_head(self.head, kind=kind, subject=subject_seq, digest=digest)
+        else:
+            self.head = next_timed_head(
+                self.head,
+                jump_head=self._heads[find_jump(self._entry_seq)],
+                entry_seq=self._entry_seq,
+                kind=kind,
+                subject=subject_seq,
+                digest=digest,
+                recorded_at_us=self.recorded_at_us,
+            )
+        self._heads[self._entry_seq] = self.head
         row = (self._entry_seq, kind, subject_seq, digest, self.head, self.recorded_at_us)
         _put(self._writing, "memory_chain", self._entry_seq, self.head, row)
 

@@ -27,6 +27,8 @@ from memorykernel.adapters.postgres_line import (
     name_database,
 )
 from memorykernel.adapters.postgres_text import decode_row, encode_values
+from memorykernel.errors import SchemaUnavailable
+from memorykernel.service.attempt import Attempt
 
 ChainTable = Literal["memory_chain", "answer_chain"]
 Values = Sequence[Any] | Mapping[str, Any]
@@ -36,6 +38,7 @@ LOCK_CLASS: Final = 0x4D4B524E
 
 _REPLICA_REST_S: Final = 5.0
 _BEGIN_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_READ_ONLY: Final = "SELECT current_setting('transaction_read_only')::boolean"
 _HEAD_AT: Final = "SELECT head FROM {table} WHERE entry_seq = %s"
 
 
@@ -127,6 +130,29 @@ class PostgresDatabase:
         self._primary = PostgresLine(dsn, timeout_ms=timeout_ms)
         self._replica = None if replica is None else PostgresLine(replica, timeout_ms=timeout_ms)
         self._replica_rests_until = 0.0
+        self._attempt: Attempt | None = None
+
+    def guard(self, attempt: Attempt | None) -> None:
+        """See `service.attempt.Stoppable`."""
+        self._attempt = attempt
+        for line in filter(None, (self._primary, self._replica)):
+            line.guard(attempt)
+
+    def interrupt(self) -> None:
+        """See `service.attempt.Stoppable`; every wait looks for itself whether its work was stopped."""
+
+    def require_writable(self) -> None:
+        """Pass when the primary answers and takes writes.
+
+        Raises:
+            SchemaUnavailable: It does not.
+        """
+        try:
+            ((is_read_only,),) = self.query(_READ_ONLY, newest=True)
+        except psycopg.Error as exc:
+            raise SchemaUnavailable(f"the database does not answer: {describe_error(exc)}; start it") from exc
+        if is_read_only:
+            raise SchemaUnavailable("the database takes no writes; name the primary, or promote this one")
 
     def query(self, statement: str, values: Values = (), *, newest: bool = False) -> list[Row]:
         """Run one statement that only reads, in one round trip.
@@ -172,6 +198,8 @@ class PostgresDatabase:
         with self._bracket(f"BEGIN; {durability}{opening}", patient=patient) as (connection, opened):
             writing = Writing(connection, opened)
             yield writing
+            if self._attempt is not None:
+                self._attempt.begin_commit()
             try:
                 writing.commit()
             except psycopg.Error as exc:

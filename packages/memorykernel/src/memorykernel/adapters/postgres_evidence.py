@@ -20,7 +20,7 @@ from memorykernel.core.vocabulary import RecordType
 _FIELDS: Final = ("actor", "action", "resource")
 _ALL: Final = 2**63 - 1
 
-_COLUMNS: Final = ", ".join(f"r.{each}" for each in (*CANDIDATE_COLUMNS, *RECORD_COLUMNS_4))
+CANDIDATE: Final = ", ".join(f"r.{each}" for each in (*CANDIDATE_COLUMNS, *RECORD_COLUMNS_4))
 _EVIDENCE: Final = """
 SELECT coalesce(%(head)s::bytea, (SELECT head FROM memory_chain ORDER BY entry_seq DESC LIMIT 1)),
   s.memory_version_id, s.authority, s.truth_status, s.effective_at_us, r.matched, {columns}
@@ -35,17 +35,17 @@ LEFT JOIN records s ON s.memory_version_id = l.from_version_id
 _CUT: Final = "ARRAY(SELECT left(key, 200) FROM unnest({keys}) key)"
 
 
-def _among(column: str, keys: str) -> str:
+def among(column: str, keys: str) -> str:
     """The condition that a column of free text is one of some keys, by the index over its beginning."""
     return f"left({column}, 200) = ANY({_CUT.format(keys=keys)}) AND {column} = ANY({keys})"
 
 
 def _evidence(found: str, matched: str = "NULL::bigint") -> str:
-    return _EVIDENCE.format(found=found, matched=matched, columns=_COLUMNS)
+    return _EVIDENCE.format(found=found, matched=matched, columns=CANDIDATE)
 
 
 def _scopes(keys: str) -> str:
-    conditions = " AND ".join(_among(f"{field}_key", keys.format(field=field)) for field in _FIELDS)
+    conditions = " AND ".join(among(f"{field}_key", keys.format(field=field)) for field in _FIELDS)
     return f"SELECT record_seq FROM constraint_scopes WHERE {conditions}"  # noqa: S608  # constants
 
 
@@ -54,10 +54,9 @@ _MEMBERS: Final = " UNION ALL ".join(
     f" AND left(member, 200) = left(%({field})s, 200) AND member = %({field})s"
     for field in _FIELDS
 )
+_GROUP_KEYS: Final = "ARRAY(SELECT '@' || group_name FROM groups WHERE field = '{field}')"
 _FIELD_KEYS: Final = ", ".join(
-    f"%({field}_keys)s::text[] ||"
-    f" ARRAY(SELECT '@' || group_name FROM groups WHERE field = '{field}') AS {field}"  # noqa: S608  # three names
-    for field in _FIELDS
+    f"%({field}_keys)s::text[] || {_GROUP_KEYS.format(field=field)} AS {field}" for field in _FIELDS
 )
 _BOUND: Final = "record_seq <= %(newest_record)s"
 
@@ -76,7 +75,7 @@ TYPES_SQL: Final = _evidence(f"records WHERE record_type = ANY(%(types)s::text[]
 TERMS_SQL: Final = f"""
 WITH hits AS MATERIALIZED (
   SELECT record_seq, count(*) AS matched FROM record_terms
-  WHERE {_among("term", "%(terms)s::text[]")} AND {_BOUND} GROUP BY record_seq
+  WHERE {among("term", "%(terms)s::text[]")} AND {_BOUND} GROUP BY record_seq
 )
 {
     _evidence(

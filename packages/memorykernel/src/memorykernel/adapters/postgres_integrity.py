@@ -25,7 +25,14 @@ from memorykernel.adapters.rows import (
     RECORD_COLUMNS_4,
 )
 from memorykernel.adapters.sqlite_integrity import MAX_DAMAGE, Damage, IntegrityReport
-from memorykernel.core.chain import GENESIS_ANSWERS, GENESIS_MEMORY, digest_columns, next_head
+from memorykernel.core.chain import (
+    GENESIS_ANSWERS,
+    GENESIS_MEMORY,
+    JumpHeads,
+    digest_columns,
+    next_head,
+    next_timed_head,
+)
 from memorykernel.errors import SchemaUnavailable
 
 _BATCH: Final = 1000
@@ -87,6 +94,7 @@ def _check_chain(
     """Walk a chain; after a damaged head go on from the stored one, so that one fault is one finding."""
     head, expected_seq, before_us = genesis, 0, None
     covered: Counter[str] = Counter()
+    jumps = JumpHeads(genesis)
     for batch in _list_entries(reading, table):
         subjects = _read_subjects(reading, batch)
         for seq, kind, subject, digest, stored, recorded_at_us in batch:
@@ -99,16 +107,31 @@ def _check_chain(
                 covered[kind] += 1
                 if before_us is not None and (recorded_at_us is None or recorded_at_us < before_us):
                     yield Damage(table=table, row=seq, id=None, finding="recorded before the entry in front")
-                if stored != next_head(
-                    head, kind=kind, subject=subject, digest=digest, recorded_at_us=recorded_at_us
-                ):
+                entry = (seq, kind, subject, digest, recorded_at_us)
+                if stored != _follow(head, entry, jumps.find(seq)):
                     finding = "head does not follow from the one before"
                     yield Damage(table=table, row=seq, id=None, finding=finding)
+                jumps.push(seq, stored)
             head, expected_seq, before_us = stored, seq + 1, recorded_at_us
     for kind in kinds:
         if _count(reading, _SUBJECTS[kind][0]) != covered[kind]:
             finding = "rows and chain entries differ in number"
             yield Damage(table=_SUBJECTS[kind][0], row=None, id=None, finding=finding)
+
+
+def _follow(head: bytes, entry: Row, jump_head: bytes) -> bytes:
+    seq, kind, subject, digest, recorded_at_us = entry
+    if recorded_at_us is None:
+        return next_head(head, kind=kind, subject=subject, digest=digest)
+    return next_timed_head(
+        head,
+        jump_head=jump_head,
+        entry_seq=seq,
+        kind=kind,
+        subject=subject,
+        digest=digest,
+        recorded_at_us=recorded_at_us,
+    )
 
 
 def _check_subject(

@@ -11,6 +11,7 @@ nothing at all (stopped, or behind a network that swallows packets) is given up 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -19,11 +20,17 @@ from psycopg.abc import RV, PQGen
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
+from memorykernel.errors import Stopped
+from memorykernel.service.attempt import Attempt
+
 TIMEOUT_MS: Final = 5000
 """How long a statement or a lock may take; far above any but a migration's."""
 
 _SILENCE_S: Final = 2.0
 """How much later than the server we give up."""
+
+_LOOK_S: Final = 0.02
+"""How often a wait looks whether its work was stopped."""
 
 _CONNECT_S: Final = 3
 _GONE: Final = ("08", "57P", "25006")
@@ -34,12 +41,19 @@ T = TypeVar("T")
 
 
 class TimedConnection(psycopg.Connection[Row]):
-    """A connection whose every wait has an end; `reply_s` None waits for as long as it takes."""
+    """A connection whose every wait has an end; `reply_s` None waits for as long as it takes.
+
+    A wait for work that was stopped ends at the next look. The connection is lost then, and with it the
+    transaction.
+    """
 
     reply_s: float | None = None
+    attempt: Attempt | None = None
 
-    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+    def wait(self, gen: PQGen[RV], interval: float = _LOOK_S, timeout: float | None = None) -> RV:
         """See psycopg."""
+        if self.attempt is not None:
+            gen = _until_stopped(gen, self.attempt)
         return super().wait(gen, interval=interval, timeout=self.reply_s if timeout is None else timeout)
 
 
@@ -54,6 +68,7 @@ class PostgresLine:
     def __init__(self, dsn: str, *, timeout_ms: int = TIMEOUT_MS) -> None:
         self._dsn = dsn
         self._timeout_ms = timeout_ms
+        self._attempt: Attempt | None = None
         self._connection: TimedConnection | None = None
 
     def repeat(self, action: Callable[[TimedConnection], T]) -> T:
@@ -73,11 +88,18 @@ class PostgresLine:
                 raise
             return action(self.open())
 
+    def guard(self, attempt: Attempt | None) -> None:
+        """Look at an attempt while waiting; see `service.attempt.Stoppable`."""
+        self._attempt = attempt
+        if self._connection is not None:
+            self._connection.attempt = attempt
+
     def open(self) -> TimedConnection:
         """The connection, opened if there is none."""
         if self._connection is None:
             self._connection = TimedConnection.connect(**self._parameters())
             self._connection.reply_s = self._timeout_ms / 1000 + _SILENCE_S
+            self._connection.attempt = self._attempt
         return self._connection
 
     def release(self, exc: BaseException | None = None) -> bool:
@@ -108,6 +130,13 @@ class PostgresLine:
             self._connection.close()
             self._connection = None
 
+    def cancel(self) -> None:
+        """Ask the server to end the statement that runs now; called by any thread, and never fails."""
+        connection = self._connection
+        if connection is not None:
+            with suppress(psycopg.Error):
+                connection.cancel_safe(timeout=_SILENCE_S)
+
     def wait_patiently(self) -> None:
         """Let this transaction take as long as it needs: a migration, or a check of everything."""
         connection = self.open()
@@ -130,6 +159,18 @@ class PostgresLine:
             "gssencmode": "disable",
         }
         return {**defaults, **given, "options": options, "client_encoding": "utf8", "autocommit": True}
+
+
+def _until_stopped(gen: PQGen[RV], attempt: Attempt) -> PQGen[RV]:
+    wanted = next(gen)
+    while True:
+        ready = yield wanted
+        if attempt.is_stopped:
+            raise Stopped("the work was stopped while it waited for the database; nothing of it was kept")
+        try:
+            wanted = gen.send(ready)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]  # what the generator gives back is untyped here
 
 
 def name_database(dsn: str) -> str:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Final
 
 import psycopg
 
 from memorykernel.adapters.postgres_chain import OPEN_MEMORY
 from memorykernel.adapters.postgres_database import OutcomeUnknown, PostgresDatabase, Reading
 from memorykernel.adapters.postgres_evidence import ask_policy, ask_terms, ask_types
+from memorykernel.adapters.postgres_history import list_versions, load_record
 from memorykernel.adapters.postgres_line import describe_error
+from memorykernel.adapters.postgres_overlap import read_overlapping
 from memorykernel.adapters.postgres_snapshot import find_snapshot
 from memorykernel.adapters.postgres_write import PostgresWrite
 from memorykernel.adapters.sqlite_evidence import decode_policy, decode_recall
 from memorykernel.core.admission import NewRecord
 from memorykernel.core.evidence import PolicyEvidence, RecallEvidence, Snapshot
 from memorykernel.core.question import PolicyQuestion
-from memorykernel.core.record import Link
-from memorykernel.core.vocabulary import RecordType
+from memorykernel.core.record import Link, Scope
+from memorykernel.core.stored_record import StoredRecord
+from memorykernel.core.vocabulary import Effect, RecordType
 from memorykernel.errors import QueryFailed, WriteFailed
-
-Result = TypeVar("Result")
+from memorykernel.ports import Result, WriteTransaction
 
 _NAMES: Final = """
 SELECT record_seq, memory_id || ':' || memory_version_id FROM records
@@ -54,10 +56,11 @@ class PostgresMemory:
             WriteFailed: The store could not.
         """
 
-        def add(write: PostgresWrite) -> str:
+        def add(write: WriteTransaction) -> str:
+            head = ""
             for new in many:
-                write.add_record(new)
-            return write.head
+                head = write.add_record(new)
+            return head
 
         return self.write(add, now_us=now_us)
 
@@ -65,7 +68,7 @@ class PostgresMemory:
         """See `ports.Memory`."""
         return self.write(lambda write: write.add_link(link), now_us=now_us)
 
-    def write(self, job: Callable[[PostgresWrite], Result], *, now_us: int) -> Result:
+    def write(self, job: Callable[[WriteTransaction], Result], *, now_us: int) -> Result:
         """See `ports.Memory`."""
         try:
             with self._database.writing(OPEN_MEMORY) as writing:
@@ -74,6 +77,21 @@ class PostgresMemory:
             raise WriteFailed(f"{describe_error(exc)}; look before repeating the write") from exc
         except psycopg.Error as exc:
             raise WriteFailed(f"the write was not kept: {describe_error(exc)}; repeat it") from exc
+
+    def read_overlapping(self, scope: Scope, *, effect: Effect | None, limit: int) -> PolicyEvidence:
+        """See `ports.Memory`."""
+        with _as_query_failed(), self._database.reading() as reading:
+            return read_overlapping(reading, scope, effect, limit)
+
+    def load_record(self, memory_version_id: str) -> StoredRecord | None:
+        """See `ports.Memory`."""
+        with _as_query_failed():
+            return load_record(self._database, memory_version_id)
+
+    def list_versions(self, memory_id: str, *, after: int, limit: int) -> Sequence[StoredRecord]:
+        """See `ports.Memory`."""
+        with _as_query_failed():
+            return list_versions(self._database, memory_id, after, limit)
 
     def find_snapshot(self, as_known_at: int | str) -> Snapshot | None:
         """See `ports.Memory`."""

@@ -79,6 +79,9 @@ CREATE TABLE constraint_scopes (
 );
 CREATE INDEX constraint_scopes_by_key ON constraint_scopes
   (left(actor_key, 200), left(action_key, 200), left(resource_key, 200), record_seq);
+CREATE INDEX constraint_scopes_by_action ON constraint_scopes
+  (left(action_key, 200), left(resource_key, 200));
+CREATE INDEX constraint_scopes_by_resource ON constraint_scopes (left(resource_key, 200));
 CREATE TABLE links (
   link_seq bigint PRIMARY KEY,
   from_version_id text COLLATE "C" NOT NULL REFERENCES records (memory_version_id),
@@ -100,7 +103,7 @@ CREATE TABLE memory_chain (
 );
 CREATE INDEX memory_chain_by_head ON memory_chain (head);
 CREATE INDEX memory_chain_by_time ON memory_chain (recorded_at_us, entry_seq);
-CREATE INDEX memory_chain_by_kind ON memory_chain (kind, entry_seq, subject_seq);
+CREATE INDEX memory_chain_by_subject ON memory_chain (kind, subject_seq);
 """
 
 _ANSWERS: Final = """

@@ -9,6 +9,7 @@ from typing import Final
 
 from memorykernel.adapters.postgres_chain import MemoryTip
 from memorykernel.adapters.postgres_database import Writing
+from memorykernel.adapters.postgres_overlap import read_overlapping
 from memorykernel.adapters.postgres_scopes import index_scope
 from memorykernel.adapters.postgres_terms import index_record
 from memorykernel.adapters.rows import (
@@ -21,10 +22,11 @@ from memorykernel.adapters.rows import (
 )
 from memorykernel.core.admission import NewRecord
 from memorykernel.core.chain import digest_entry
-from memorykernel.core.record import Content, Link
+from memorykernel.core.evidence import PolicyEvidence
+from memorykernel.core.record import Content, Link, Scope
 from memorykernel.core.stored_record import KeptRequest
 from memorykernel.core.terms import describe_content
-from memorykernel.core.vocabulary import Relation
+from memorykernel.core.vocabulary import Effect, Relation
 from memorykernel.errors import WriteConflict
 
 TERM_INDEX_SCHEMA: Final = 3
@@ -40,7 +42,8 @@ _REQUEST: Final = "SELECT request_sha256, reply FROM request_keys WHERE request_
 _RECORD_FACTS: Final = """
 SELECT EXISTS (SELECT FROM records WHERE memory_id = %s AND version = %s)
     OR EXISTS (SELECT FROM records WHERE memory_version_id = %s),
-  ARRAY(SELECT memory_version_id FROM records WHERE memory_version_id = ANY(%s::text[]))
+  ARRAY(SELECT memory_version_id FROM records WHERE memory_version_id = ANY(%s::text[])),
+  ARRAY(SELECT head FROM memory_chain WHERE entry_seq = ANY(%s::bigint[]) ORDER BY entry_seq)
 """
 _LINK_FACTS: Final = """
 WITH RECURSIVE reached (id) AS (
@@ -52,7 +55,8 @@ WITH RECURSIVE reached (id) AS (
 SELECT %(relation)s::text = 'supersedes' AND EXISTS (SELECT FROM reached WHERE id = %(from)s),
   EXISTS (SELECT FROM links WHERE from_version_id = %(from)s AND to_version_id = %(to)s
     AND relation = %(relation)s AND writer = %(writer)s AND justification = %(justification)s),
-  ARRAY(SELECT memory_version_id FROM records WHERE memory_version_id IN (%(from)s, %(to)s))
+  ARRAY(SELECT memory_version_id FROM records WHERE memory_version_id IN (%(from)s, %(to)s)),
+  ARRAY(SELECT head FROM memory_chain WHERE entry_seq = ANY(%(jumps)s::bigint[]) ORDER BY entry_seq)
 """
 
 
@@ -86,6 +90,10 @@ class PostgresWrite:
         row = (kept.key, bytes.fromhex(kept.digest), kept.reply, self._tip.recorded_at_us)
         self._writing.put("INSERT INTO request_keys VALUES (%s, %s, %s, %s)", row)
 
+    def read_overlapping(self, scope: Scope, *, effect: Effect | None, limit: int) -> PolicyEvidence:
+        """See `ports.WriteTransaction`."""
+        return read_overlapping(self._writing, scope, effect, limit)
+
     def add_record(self, new: NewRecord) -> str:
         """See `ports.WriteTransaction`."""
         links = _own_links(new)
@@ -101,10 +109,11 @@ class PostgresWrite:
 
     def add_link(self, link: Link) -> str:
         """See `ports.WriteTransaction`."""
-        asked = dict(
-            zip(("from", "to", "relation", "writer", "justification"), encode_link(link), strict=True)
-        )
-        ((closes_cycle, is_there, known),) = self._writing.read(_LINK_FACTS, asked)
+        jumps = self._tip.list_jumps(1)
+        names = ("from", "to", "relation", "writer", "justification", "jumps")
+        asked = dict(zip(names, (*encode_link(link), jumps), strict=True))
+        ((closes_cycle, is_there, known, heads),) = self._writing.read(_LINK_FACTS, asked)
+        self._tip.learn(jumps, heads)
         if closes_cycle:
             raise _refuse_cycle(link)
         if not is_there:
@@ -115,8 +124,10 @@ class PostgresWrite:
     def _require_new(self, new: NewRecord, links: tuple[Link, ...]) -> None:
         record = new.record
         targets = [link.to_memory_version_id for link in links]
-        asked = (record.memory_id, record.version, record.memory_version_id, targets)
-        ((is_there, known),) = self._writing.read(_RECORD_FACTS, asked)
+        jumps = self._tip.list_jumps(1 + len(links))
+        asked = (record.memory_id, record.version, record.memory_version_id, targets, jumps)
+        ((is_there, known, heads),) = self._writing.read(_RECORD_FACTS, asked)
+        self._tip.learn(jumps, heads)
         if is_there:
             raise WriteConflict(
                 f"memory {record.memory_id} has a version {record.version} already; send the next one",
