@@ -155,7 +155,11 @@ class _Check:
         box_keys = (one.keys, other.keys, (narrowed[0], narrowed[1], narrowed[2]))
         relevant = [each for each in self._list_relevant(one, other) if _meets_all(each, box_keys)]
         search = Search(
-            self._books, sorted({each.version_id for each in relevant}), make_box(*box_keys), self.budget
+            self._books,
+            sorted({each.version_id for each in relevant}),
+            make_box(*box_keys),
+            one.precedence,
+            self.budget,
         )
         for instant in self._list_instants(windows[0], relevant):
             values = search.find(instant)

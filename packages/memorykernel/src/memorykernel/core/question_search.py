@@ -15,6 +15,7 @@ from typing import NamedTuple
 from memorykernel.core.membership import Place
 from memorykernel.core.rule_book import FIELDS, BookRule, Keys, RuleBook
 from memorykernel.core.scope_pattern import ANY_KEY
+from memorykernel.core.validity import Precedence
 
 _FRESH = "other"
 
@@ -58,15 +59,22 @@ class Search:
         books: The states before and after.
         relevant: The rules that can matter: memory_version_id and the rule, of both states.
         box: Per field the keys that the question must match after.
+        precedence: That of the two rules; the box lies inside both.
         budget: Shared by all searches of one check.
     """
 
     def __init__(
-        self, books: Books, relevant: Sequence[str], box: tuple[frozenset[str], ...], budget: Budget
+        self,
+        books: Books,
+        relevant: Sequence[str],
+        box: tuple[frozenset[str], ...],
+        precedence: Precedence,
+        budget: Budget,
     ) -> None:
         self._books = books
         self._relevant = relevant
         self._box = box
+        self._precedence = precedence
         self._budget = budget
 
     def find(self, instant_us: int) -> Keys | None:
@@ -87,8 +95,8 @@ class Search:
     def _descend(self, instant_us: int, values: tuple[str, ...], entries: tuple[_Entry, ...]) -> Keys | None:
         if len(values) == len(FIELDS):
             actor, action, resource = values
-            begins = _is_conflict([each.rule for each in entries if each.after])
-            was = begins and _is_conflict([each.rule for each in entries if each.before])
+            begins = _find_conflict([each.rule for each in entries if each.after]) == self._precedence
+            was = begins and _find_conflict([each.rule for each in entries if each.before]) is not None
             return (actor, action, resource) if begins and not was else None
         position, field, seen = len(values), FIELDS[len(values)], set()
         for value in self._list_values(position, entries):
@@ -155,8 +163,8 @@ def _narrow(
             yield _Entry(rule, matched, matches)
 
 
-def _is_conflict(matching: Sequence[BookRule]) -> bool:
-    if not matching:
-        return False
-    highest = min(each.precedence for each in matching)
-    return len({each.effect for each in matching if each.precedence == highest}) > 1
+def _find_conflict(matching: Sequence[BookRule]) -> Precedence | None:
+    """The precedence at which both effects stand at the top, if they do."""
+    highest = min((each.precedence for each in matching), default=None)
+    effects = {each.effect for each in matching if each.precedence == highest}
+    return highest if len(effects) > 1 else None
