@@ -5,11 +5,15 @@ One statement, so one state and one round trip, however many versions a memory h
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from memorykernel.adapters.postgres_database import PostgresDatabase
+from memorykernel.adapters.postgres_database import Values
 from memorykernel.adapters.rows import RECORD_COLUMNS, RECORD_COLUMNS_4, Row, decode_stored_record
 from memorykernel.core.stored_record import StoredRecord
+
+Read = Callable[[str, Values], list[Row]]
+"""`PostgresDatabase.query` or `Reading.read`."""
 
 _COLUMNS: Final = ", ".join(f"r.{each}" for each in (*RECORD_COLUMNS, *RECORD_COLUMNS_4))
 
@@ -34,17 +38,15 @@ _ONE: Final = f"{_RECORDS} WHERE r.memory_version_id = %s"
 _VERSIONS: Final = f"{_RECORDS} WHERE r.memory_id = %s AND r.version > %s ORDER BY r.version LIMIT %s"
 
 
-def load_record(database: PostgresDatabase, memory_version_id: str) -> StoredRecord | None:
+def load_record(read: Read, memory_version_id: str) -> StoredRecord | None:
     """See `ports.Memory`."""
-    rows = database.query(_ONE, (memory_version_id,))
+    rows = read(_ONE, (memory_version_id,))
     return _decode(rows[0]) if rows else None
 
 
-def list_versions(
-    database: PostgresDatabase, memory_id: str, after: int, limit: int
-) -> tuple[StoredRecord, ...]:
+def list_versions(read: Read, memory_id: str, after: int, limit: int) -> tuple[StoredRecord, ...]:
     """See `ports.Memory`."""
-    return tuple(map(_decode, database.query(_VERSIONS, (memory_id, after, limit))))
+    return tuple(map(_decode, read(_VERSIONS, (memory_id, after, limit))))
 
 
 def _decode(row: Row) -> StoredRecord:

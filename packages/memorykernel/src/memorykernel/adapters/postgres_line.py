@@ -115,6 +115,8 @@ class PostgresLine:
         if connection is None:
             return False
         if _is_gone(connection, exc):
+            if isinstance(exc, Stopped):
+                self.cancel()
             self.close()
             return False
         if connection.info.transaction_status is not TransactionStatus.IDLE:

@@ -86,12 +86,12 @@ class PostgresMemory:
     def load_record(self, memory_version_id: str) -> StoredRecord | None:
         """See `ports.Memory`."""
         with _as_query_failed():
-            return load_record(self._database, memory_version_id)
+            return load_record(self._database.query, memory_version_id)
 
     def list_versions(self, memory_id: str, *, after: int, limit: int) -> Sequence[StoredRecord]:
         """See `ports.Memory`."""
         with _as_query_failed():
-            return list_versions(self._database, memory_id, after, limit)
+            return list_versions(self._database.query, memory_id, after, limit)
 
     def find_snapshot(self, as_known_at: int | str) -> Snapshot | None:
         """See `ports.Memory`."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from memorykernel.adapters.postgres_chain import MemoryTip
 from memorykernel.adapters.postgres_database import Writing
+from memorykernel.adapters.postgres_history import load_record
 from memorykernel.adapters.postgres_overlap import read_overlapping
 from memorykernel.adapters.postgres_scopes import index_scope
 from memorykernel.adapters.postgres_terms import index_record
@@ -24,7 +25,7 @@ from memorykernel.core.admission import NewRecord
 from memorykernel.core.chain import digest_entry
 from memorykernel.core.evidence import PolicyEvidence
 from memorykernel.core.record import Content, Link, Scope
-from memorykernel.core.stored_record import KeptRequest
+from memorykernel.core.stored_record import KeptRequest, StoredRecord
 from memorykernel.core.terms import describe_content
 from memorykernel.core.vocabulary import Effect, Relation
 from memorykernel.errors import WriteConflict
@@ -89,6 +90,10 @@ class PostgresWrite:
         """See `ports.WriteTransaction`."""
         row = (kept.key, bytes.fromhex(kept.digest), kept.reply, self._tip.recorded_at_us)
         self._writing.put("INSERT INTO request_keys VALUES (%s, %s, %s, %s)", row)
+
+    def load_record(self, memory_version_id: str) -> StoredRecord | None:
+        """See `ports.WriteTransaction`."""
+        return load_record(self._writing.read, memory_version_id)
 
     def read_overlapping(self, scope: Scope, *, effect: Effect | None, limit: int) -> PolicyEvidence:
         """See `ports.WriteTransaction`."""
