@@ -5,25 +5,32 @@ keys on; writers take the lock at BEGIN and wait for it up to `busy_timeout_ms`.
 durability: a *durable* commit is on disk when it returns (synchronous=FULL), another one is safe from
 the death of the process but not from that of the machine (synchronous=NORMAL).
 
+Work that is guarded by an `Attempt` can be stopped from another thread: its statement is interrupted, it waits for a
+lock until its deadline at most, and it does not commit once it was stopped.
+
 A file object belongs to one thread at a time. A path that does not exist is an error unless the
 caller says `create`.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from memorykernel.errors import DatabaseMissing
+from memorykernel.errors import DatabaseMissing, SchemaUnavailable
+from memorykernel.service.attempt import Attempt
 
 BUSY_TIMEOUT_MS: Final = 5000
 """How long a writer waits for another process; far above any transaction but a migration."""
 
 _STATEMENT_CACHE: Final = 256
 _CACHE_KIB: Final = 65536
+_PROBE_BYTES: Final = 4096
 
 
 class SqliteFile:
@@ -37,7 +44,39 @@ class SqliteFile:
     def __init__(self, path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:
         self.path = path
         self._busy_timeout_ms = busy_timeout_ms
+        self._waits_ms = busy_timeout_ms
+        self._attempt: Attempt | None = None
         self._connection: sqlite3.Connection | None = None
+
+    def guard(self, attempt: Attempt | None) -> None:
+        """See `service.attempt.Stoppable`."""
+        self._attempt = attempt
+
+    def interrupt(self) -> None:
+        """See `service.attempt.Stoppable`."""
+        connection = self._connection
+        if connection is not None:
+            with suppress(sqlite3.ProgrammingError):  # closed meanwhile
+                connection.interrupt()
+
+    def require_writable(self) -> None:
+        """Write and remove a small file beside the database: only that tells a full disk from one with room.
+
+        Raises:
+            DatabaseMissing: The file was taken away from under the open connection.
+            SchemaUnavailable: It could not be written.
+        """
+        self._require_file()
+        probe = self.path.with_name(f".{self.path.name}.probe-{os.getpid()}")
+        try:
+            probe.write_bytes(bytes(_PROBE_BYTES))
+        except OSError as exc:
+            raise SchemaUnavailable(
+                f"the disk of the database cannot be written: {exc.strerror}; make room or allow it"
+            ) from exc
+        finally:
+            with suppress(OSError):
+                probe.unlink(missing_ok=True)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -51,7 +90,7 @@ class SqliteFile:
         try:
             yield connection
         finally:
-            connection.rollback()
+            self._roll_back(connection)
 
     @contextmanager
     def writing(self, *, durable: bool, create: bool = False) -> Iterator[sqlite3.Connection]:
@@ -69,13 +108,16 @@ class SqliteFile:
             # The file remembers the mode, so that merely looking at a file never has to write it.
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        self._limit_wait(connection)
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
+            if self._attempt is not None:
+                self._attempt.begin_commit()
             connection.commit()
         except BaseException:
             # Also a commit that fails, on a full disk for example, must not leave a transaction open.
-            connection.rollback()
+            self._roll_back(connection)
             raise
 
     def close(self) -> None:
@@ -84,16 +126,31 @@ class SqliteFile:
             self._connection.close()
             self._connection = None
 
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        """An interrupt can meet the rollback itself; then the connection goes, and with it the transaction."""
+        try:
+            connection.rollback()
+        except sqlite3.OperationalError:
+            self.close()
+
+    def _limit_wait(self, connection: sqlite3.Connection) -> None:
+        """SQLite cannot be interrupted while it waits for a lock, so it must not wait past the deadline."""
+        waits_ms = self._busy_timeout_ms
+        if self._attempt is not None and self._attempt.deadline_s is not None:
+            left_ms = int((self._attempt.deadline_s - time.monotonic()) * 1000)
+            waits_ms = max(0, min(waits_ms, left_ms))
+        if waits_ms != self._waits_ms:
+            connection.execute(f"PRAGMA busy_timeout = {waits_ms}")
+            self._waits_ms = waits_ms
+
     def _open(self, *, create: bool) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = self._connect(create=create)
         return self._connection
 
     def _connect(self, *, create: bool) -> sqlite3.Connection:
-        if not create and not self.path.is_file():
-            raise DatabaseMissing(
-                f"there is no database at '{self.path}'; correct the path, or create it with 'mk db migrate'"
-            )
+        if not create:
+            self._require_file()
         mode = "rwc" if create else "rw"
         connection = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode={mode}",
@@ -109,7 +166,14 @@ class SqliteFile:
             raise
         return connection
 
+    def _require_file(self) -> None:
+        if not self.path.is_file():
+            raise DatabaseMissing(
+                f"there is no database at '{self.path}'; correct the path, or create it with 'mk db migrate'"
+            )
+
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
+        self._waits_ms = self._busy_timeout_ms
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
