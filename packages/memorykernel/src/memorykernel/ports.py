@@ -15,6 +15,7 @@ from memorykernel.core.record import Link, Scope
 from memorykernel.core.schema_status import SchemaStatus
 from memorykernel.core.stored_question import StoredAnswer, StoredQuestion
 from memorykernel.core.stored_record import KeptRequest, StoredRecord
+from memorykernel.core.ticket import Ticket
 from memorykernel.core.vocabulary import Effect, RecordType
 
 Result = TypeVar("Result")
@@ -252,6 +253,22 @@ class Answers(Protocol):
 
         Raises:
             ContextLookupFailed: The store could not.
+        """
+        ...
+
+
+class AnswerKeeper(Protocol):
+    """Keeps answers without making whoever asks next wait for it."""
+
+    def begin_answer(self, context_package_id: str, package: bytes, asked: StoredQuestion) -> Ticket[bytes]:
+        """Begin to keep an answer as `Answers.store_answer` does.
+
+        Returns:
+            A ticket with the package, done when it is kept; fails with QueryFailed. A store that commits at
+            once returns one that is done.
+
+        Raises:
+            QueryFailed: The store could not, and knows already.
         """
         ...
 

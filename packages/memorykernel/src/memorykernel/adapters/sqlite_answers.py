@@ -1,14 +1,17 @@
 """Answers in SQLite; see `ports.Answers`.
 
-One transaction an answer, not fsynced: an answer survives the death of the process, but not
-necessarily that of the machine. It can be asked again; what it rests on is durable.
+By itself one transaction an answer, not fsynced: an answer survives the death of the process, but not
+necessarily that of the machine. It can be asked again; what it rests on is durable. With `sqlite_group` many
+answers share a transaction, which is fsynced.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
+
+import msgspec
 
 from memorykernel.adapters.rows import (
     ANSWER_COLUMNS,
@@ -17,16 +20,24 @@ from memorykernel.adapters.rows import (
     digest_answer,
     encode_answer,
 )
-from memorykernel.adapters.sqlite_chain import append_entry
 from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, read_version
+from memorykernel.core.chain import Value, next_head
 from memorykernel.core.record import Scope
 from memorykernel.core.stored_question import StoredAnswer, StoredQuestion
 from memorykernel.core.vocabulary import WILDCARD, Match
 from memorykernel.errors import ContextLookupFailed, QueryFailed
 
 _NEWEST: Final = "WHERE context_package_id = ? ORDER BY answer_seq DESC LIMIT 1"
-_NEWEST_PACKAGE: Final = f"SELECT package FROM answers {_NEWEST}"  # noqa: S608  # constants
+_STORED: Final = """
+SELECT a.context_package_id, a.package FROM json_each(?) j
+JOIN answers a ON a.context_package_id = j.value ORDER BY a.answer_seq
+"""
+_TIPS: Final = """
+SELECT (SELECT coalesce(max(answer_seq), 0) FROM answers), entry_seq, head
+FROM answer_chain ORDER BY entry_seq DESC LIMIT 1
+"""
+_MAX_ROWS: Final = 64
 _PUBLISHED: Final = ("answer_seq", *ANSWER_COLUMNS)
 _GROWN: Final = (*_PUBLISHED, "ruleset", "head", "question")
 _WIDTH: Final = {False: len(ANSWER_COLUMNS), True: len(ANSWER_COLUMNS) + len(ANSWER_COLUMNS_4)}
@@ -46,9 +57,7 @@ class SqliteAnswers:
         """See `ports.Answers`."""
         try:
             with self._file.writing(durable=False) as connection:
-                row = connection.execute(_NEWEST_PACKAGE, (context_package_id,)).fetchone()
-                if row is None or bytes(row[0]) != package:
-                    _insert(connection, context_package_id, package, asked)
+                insert_answers(connection, (encode_answer(context_package_id, package, asked),))
         except sqlite3.Error as exc:
             raise QueryFailed(f"the answer could not be kept: {exc}; ask again") from exc
 
@@ -93,15 +102,52 @@ def _match(scope: Scope | None) -> tuple[str, tuple[str, ...]]:
     return conditions, tuple(values)
 
 
-def _insert(
-    connection: sqlite3.Connection, context_package_id: str, package: bytes, asked: StoredQuestion
-) -> None:
-    grown = read_version(connection) >= SCOPE_SCHEMA
-    columns = (*ANSWER_COLUMNS, *ANSWER_COLUMNS_4)[: _WIDTH[grown]]
-    values = encode_answer(context_package_id, package, asked)[: _WIDTH[grown]]
-    added = f"INSERT INTO answers ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608  # column names
-    answer_seq = connection.execute(added, values).lastrowid
-    assert answer_seq is not None  # noqa: S101  # an INSERT of one row has a row number
-    append_entry(
-        connection, "answer_chain", kind="answer", subject_seq=answer_seq, digest=digest_answer(values)
-    )
+def insert_answers(connection: sqlite3.Connection, answers: Sequence[tuple[Value, ...]]) -> None:
+    """Insert answers that are not there yet, and their chain entries, in a few statements.
+
+    A statement for each row would hand the interpreter's lock to another thread and back for each, which
+    under load costs more than the row.
+
+    Args:
+        connection: Inside a write transaction.
+        answers: The values of `encode_answer`, in the order in which they are to be chained.
+    """
+    width = _WIDTH[read_version(connection) >= SCOPE_SCHEMA]
+    answer_seq, entry_seq, head = connection.execute(_TIPS).fetchone()
+    rows: list[tuple[Value, ...]] = []
+    entries: list[tuple[Value, ...]] = []
+    for values in _find_new(connection, answers):
+        stored = values[:width]
+        answer_seq, entry_seq = answer_seq + 1, entry_seq + 1
+        digest = digest_answer(stored)
+        head = next_head(head, kind="answer", subject=answer_seq, digest=digest)
+        rows.append((answer_seq, *stored))
+        entries.append((entry_seq, "answer", answer_seq, digest, head))
+    columns = ("answer_seq", *(*ANSWER_COLUMNS, *ANSWER_COLUMNS_4)[:width])
+    _insert_rows(connection, f"INSERT INTO answers ({', '.join(columns)})", rows)
+    _insert_rows(connection, "INSERT INTO answer_chain", entries)
+
+
+def _find_new(
+    connection: sqlite3.Connection, answers: Sequence[tuple[Value, ...]]
+) -> Iterator[tuple[Value, ...]]:
+    """The answers that differ from the newest one under their id."""
+    ids = msgspec.json.encode([values[0] for values in answers]).decode()
+    newest: dict[Value, Value] = dict(connection.execute(_STORED, (ids,)).fetchall())
+    for values in answers:
+        if newest.get(values[0]) != values[1]:
+            newest[values[0]] = values[1]
+            yield values
+
+
+def _insert_rows(connection: sqlite3.Connection, into: str, rows: Sequence[tuple[Value, ...]]) -> None:
+    """Insert rows by statements of 64, 32, 16, ... of them, which are few enough to stay prepared."""
+    start, size = 0, _MAX_ROWS
+    while start < len(rows):
+        while size > len(rows) - start:
+            size //= 2
+        chunk = rows[start : start + size]
+        row = f"({', '.join('?' * len(chunk[0]))})"
+        values = [value for each in chunk for value in each]
+        connection.execute(f"{into} VALUES {', '.join([row] * size)}", values)
+        start += size

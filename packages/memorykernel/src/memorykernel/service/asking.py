@@ -9,22 +9,35 @@ from memorykernel.core.context_package import ContextPackage, encode_package
 from memorykernel.core.release import Release
 from memorykernel.core.request import Ask, Recall, RecallV4
 from memorykernel.core.stored_question import StoredQuestion
-from memorykernel.ports import Answers, Clock, Memory
+from memorykernel.core.ticket import Ticket
+from memorykernel.ports import AnswerKeeper, Answers, Clock, Memory
 from memorykernel.service.known_state import find_answer, find_known, read_policy, read_recall
 from memorykernel.service.schema_care import SchemaCare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
-    """Answers by the release's rulesets; every answer is kept before it is given."""
+    """Answers by the release's rulesets; every answer is kept before it is given.
+
+    `begin_ask` and `begin_recall` return before the answer is kept, so that many answers can share one
+    commit; the answer is to be given when the ticket is done.
+
+    Attributes:
+        keeper: Keeps answers; at once by `answers` if None.
+    """
 
     memory: Memory
     answers: Answers
     schema_care: SchemaCare
     clock: Clock
     release: Release
+    keeper: AnswerKeeper | None = None
 
     def ask(self, request: Ask) -> bytes:
+        """Answer a policy question, and wait until the answer is kept; see `begin_ask`."""
+        return self.begin_ask(request).wait()
+
+    def begin_ask(self, request: Ask) -> Ticket[bytes]:
         """Answer a policy question.
 
         Returns:
@@ -44,6 +57,10 @@ class Asking:
         return self._keep(package, StoredQuestion(ruleset=rules.name, head=evidence.head, question=question))
 
     def recall(self, request: Recall | RecallV4) -> bytes:
+        """Answer what is remembered about a text, and wait until it is kept; see `begin_recall`."""
+        return self.begin_recall(request).wait()
+
+    def begin_recall(self, request: Recall | RecallV4) -> Ticket[bytes]:
         """Answer what is remembered about a text.
 
         Returns:
@@ -73,7 +90,9 @@ class Asking:
         self.schema_care.require_usable()
         return find_answer(self.answers, context_package_id).package
 
-    def _keep(self, package: ContextPackage, asked: StoredQuestion) -> bytes:
+    def _keep(self, package: ContextPackage, asked: StoredQuestion) -> Ticket[bytes]:
         encoded = encode_package(package)
+        if self.keeper is not None:
+            return self.keeper.begin_answer(package.context_package_id, encoded, asked)
         self.answers.store_answer(package.context_package_id, encoded, asked)
-        return encoded
+        return Ticket.done(encoded)
