@@ -5,10 +5,12 @@ Every method of a store reads or writes one consistent state, and raises only er
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol, TypeVar
 
 from memorykernel.core.admission import NewRecord
+from memorykernel.core.bundle import Manifest, Member, StoreState
 from memorykernel.core.evidence import PolicyEvidence, RecallEvidence, Snapshot
 from memorykernel.core.question import PolicyQuestion
 from memorykernel.core.record import Link, Scope
@@ -289,5 +291,94 @@ class Schema(Protocol):
 
         Raises:
             MigrationFailed: It could not.
+        """
+        ...
+
+
+class BundleChunk(NamedTuple):
+    """NDJSON lines of one member, as a bundle has them."""
+
+    member: Member
+    path: str
+    data: bytes
+
+
+class Bundle(Protocol):
+    """An export to read from."""
+
+    def verify(self) -> Manifest:
+        """Check every byte against the manifest, and the manifest against its signature, if one is required.
+
+        Raises:
+            BundleInvalid: It is damaged, cut off, not signed as required, or no bundle.
+        """
+        ...
+
+    def read_chunks(self, manifest: Manifest) -> Iterator[BundleChunk]:
+        """The chunks, in the order in which they stand there, each one checked again.
+
+        Raises:
+            BundleInvalid: It is not the bundle that was verified.
+        """
+        ...
+
+
+class EncodedLines(NamedTuple):
+    """NDJSON lines to export, and how many."""
+
+    data: bytes
+    count: int
+
+
+class DataSnapshot(Protocol):
+    """One state of a store, for as long as it is held."""
+
+    def load_state(self) -> StoreState:
+        """What the store holds."""
+        ...
+
+    def load_newest_us(self) -> int | None:
+        """When the newest entry of the memory was recorded; None when that is not known."""
+        ...
+
+    def encode_lines(self, member: Member) -> Iterator[EncodedLines]:
+        """The lines of a member, by `seq`, in pieces of a few megabytes.
+
+        Raises:
+            QueryFailed: The store could not, or a row is not what was written.
+        """
+        ...
+
+
+class DataSource(Protocol):
+    """A store to export."""
+
+    def hold(self) -> AbstractContextManager[DataSnapshot]:
+        """Hold on to the newest state; others write meanwhile."""
+        ...
+
+
+class Imported(NamedTuple):
+    """What an import did: lines taken over, lines that were there already, and answers left out of a merge."""
+
+    exact: bool
+    added: int
+    identical: int
+    left_out: int
+
+
+class DataTarget(Protocol):
+    """A store to import into."""
+
+    def load(self, bundle: Bundle, manifest: Manifest, *, now_us: int) -> Imported:
+        """Take over a verified bundle, all of it or nothing; durable when it returns.
+
+        A store that holds nothing gets the same heads; another one is merged into, with `now_us` as the time
+        of recording.
+
+        Raises:
+            BundleInvalid: A line is invalid, entries are missing, or a head does not come out.
+            WriteConflict: A link leads nowhere, or the store has another record under the same id.
+            WriteFailed: The store could not.
         """
         ...
