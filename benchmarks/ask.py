@@ -20,11 +20,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from memorykernel import Kernel, Release, default_release, open_kernel
+from memorykernel import Release, default_release, open_kernel
 from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.sqlite_memory import SqliteMemory
 from memorykernel.core.admission import Fresh, NewRecord, admit_record
 from memorykernel.core.request import AddConstraint, Ask, read_request
+from memorykernel.wiring import Kernel
 
 from benchmarks.limit import load_limits
 

@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from memorykernel import Kernel, Release, open_kernel
+from memorykernel import Release, open_kernel
 from memorykernel.core.request import AddConstraint, AddSummary, read_request
+from memorykernel.wiring import Kernel
 from starlette.types import ASGIApp, Message
 
 settings.register_profile(

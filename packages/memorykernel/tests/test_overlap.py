@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memorykernel import Kernel
 from memorykernel.core.evidence import PolicyEvidence
 from memorykernel.core.record import ConstraintContent, MembershipContent, Scope
 from memorykernel.core.request import AddConstraintV4, AddMembership, read_request
 from memorykernel.core.scope_pattern import matches
 from memorykernel.core.vocabulary import Effect, Match
+from memorykernel.wiring import Kernel
 
 VALUES = ("ada", "docs/", "docs/hr/", "docs/hr/pay", "docs/it/", "eve")
 PATTERNS = (

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from memorykernel import Kernel
 from memorykernel.core.question import PolicyQuestion
 from memorykernel.core.record import MembershipContent
 from memorykernel.core.request import AddConstraintV4, AddLink, AddMembership, read_request
 from memorykernel.core.vocabulary import RecordType
 from memorykernel.errors import InvalidRequest
+from memorykernel.wiring import Kernel
 
 ASKED = PolicyQuestion(text="?", actor="ada", action="read", resource="docs/hr/pay.pdf", as_of_us=0)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memorykernel import Kernel, default_release, open_kernel
+from memorykernel import default_release, open_kernel
 from memorykernel.adapters.sqlite_answers import SqliteAnswers
 from memorykernel.adapters.sqlite_evidence import PATTERN_SQL, POLICY_SQL, RECALL_SQL
 from memorykernel.adapters.sqlite_file import SqliteFile
@@ -30,6 +30,7 @@ from memorykernel.errors import (
     WriteConflict,
     WriteFailed,
 )
+from memorykernel.wiring import Kernel
 
 TABLES = ("schema_migrations", "records", "links", "memory_chain", "answers", "answer_chain")
 

@@ -14,7 +14,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from memorykernel import Kernel, Release, open_kernel
+from memorykernel import Release, open_kernel
 from memorykernel.core.admission import admit_ask
 from memorykernel.core.context_package import encode_package
 from memorykernel.core.evidence import Candidate, PolicyEvidence, Supersession
@@ -22,6 +22,7 @@ from memorykernel.core.instant import parse_instant
 from memorykernel.core.record import MemoryRecord
 from memorykernel.core.request import AddConstraint, AddLink, Ask, read_request
 from memorykernel.errors import WriteConflict
+from memorykernel.wiring import Kernel
 
 RELEASES = {
     ruleset: Release(

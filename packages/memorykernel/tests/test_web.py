@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 from contracts.core.envelope import POLICIES, check_reply
 from contracts.documents import load_openapi
-from memorykernel import Kernel
 from memorykernel.errors import (
     ContextLookupFailed,
     MigrationFailed,
     QueryFailed,
     WriteFailed,
 )
-from memorykernel.wiring import build_service
+from memorykernel.wiring import Kernel, build_service
 
 GOLDEN = Path(__file__).parent / "golden"
 POSTS = (

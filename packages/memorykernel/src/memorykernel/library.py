@@ -1,0 +1,143 @@
+"""MemoryKernel inside a Python program, without a server.
+
+    with Kernel.open("memory.db", create=True) as kernel:
+        kernel.add_constraint(actor="contractor", action="use", resource="vpn", effect="deny", ...)
+        kernel.ask(actor="contractor", action="use", resource="vpn").answer.result
+
+A kernel may be used by any number of threads: a lock lets one call in at a time, which costs less than a
+microsecond where nobody waits. Threads that shall read at the same time open a kernel each, on the same
+database; SQLite and PostgreSQL let readers and one writer work side by side. A kernel does not survive a
+`fork`: open one in the child.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Self, TypeVar
+
+import msgspec
+from contracts.core.service import SERVICE_V4
+
+from memorykernel.core.context_package import ContextPackage
+from memorykernel.core.record import Link, MemoryRecord
+from memorykernel.core.release import SCHEMA_VERSIONS, Release
+from memorykernel.core.request import AddConstraintV4, AddLink, AddMembership, AddSummaryV4, AskV4, RecallV4
+from memorykernel.errors import DatabaseMissing
+from memorykernel.ports import Clock, Ids
+from memorykernel.service.exclusions import ExcludedItems, Exclusions
+from memorykernel.service.known_state import Remembered
+from memorykernel.service.lineage import Lineage, MemoryStory, RecordStory
+from memorykernel.service.replaying import Replay, Replaying
+from memorykernel.surface import Surface
+from memorykernel.wiring import Kernel as UseCases
+from memorykernel.wiring import is_dsn, open_kernel
+
+Result = TypeVar("Result")
+
+
+class Kernel(Surface):
+    """A MemoryKernel on one database, by the rules of service.v4.
+
+    Open one with `Kernel.open`; it is a context manager.
+    """
+
+    def __init__(self, use_cases: UseCases) -> None:
+        self._use_cases = use_cases
+        self._lock = threading.RLock()
+        asking = use_cases.asking
+        care = use_cases.schema_care
+        remembered = Remembered(memory=asking.memory, answers=asking.answers)
+        self._exclusions = Exclusions(remembered=remembered, schema_care=care)
+        self._replaying = Replaying(remembered=remembered, schema_care=care)
+        self._lineage = Lineage(memory=asking.memory, schema_care=care)
+
+    @classmethod
+    def open(
+        cls,
+        location: Path | str,
+        *,
+        create: bool = False,
+        replica: str | None = None,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+    ) -> Self:
+        """Open a database.
+
+        Args:
+            location: A file, or the DSN of a PostgreSQL database (`postgresql://...`).
+            create: Make what is missing, the file and its schema. Without it a mistyped path is an error and
+                an older database stays as it is.
+            replica: The DSN of a read replica of a PostgreSQL database.
+            clock: The real clock if None.
+            ids: Random ids if None.
+
+        Raises:
+            DatabaseMissing: There is no such file, and none may be made.
+            SchemaUnavailable: The database is older than this program, and may not be migrated.
+            DriverMissing: It is a DSN, and the PostgreSQL driver is not installed.
+        """
+        use_cases = open_kernel(location, newest_release(), clock=clock, ids=ids, replica=replica)
+        if create:
+            use_cases.schema_care.migrate(dry_run=False)
+        elif not is_dsn(location) and not Path(location).is_file():
+            raise DatabaseMissing(
+                f"there is no database at '{location}'; correct the path, or open it with create=True"
+            )
+        use_cases.schema_care.require_usable()
+        return cls(use_cases)
+
+    def find(self, context_package_id: str) -> ContextPackage:
+        with self._lock:
+            return _decode(self._use_cases.asking.find(context_package_id))
+
+    def list_exclusions(self, context_package_id: str, cursor: str | None = None) -> ExcludedItems:
+        with self._lock:
+            return self._exclusions.list_page(context_package_id, cursor)
+
+    def show_record(self, memory_version_id: str) -> RecordStory:
+        with self._lock:
+            return self._lineage.show_record(memory_version_id)
+
+    def show_lineage(self, memory_id: str) -> MemoryStory:
+        with self._lock:
+            return self._lineage.show_memory(memory_id)
+
+    def replay(self, context_package_id: str) -> Replay:
+        with self._lock:
+            return self._replaying.replay(context_package_id)
+
+    def close(self) -> None:
+        """Close the database; the next call opens it again."""
+        with self._lock:
+            self._use_cases.file.close()
+
+    def _add_record(self, request: AddConstraintV4 | AddSummaryV4 | AddMembership) -> MemoryRecord:
+        with self._lock:
+            return self._use_cases.remembering.add_record(request)
+
+    def _add_link(self, request: AddLink) -> Link:
+        with self._lock:
+            return self._use_cases.remembering.add_link(request)
+
+    def _ask(self, request: AskV4) -> ContextPackage:
+        with self._lock:
+            return _decode(self._use_cases.asking.ask(request))
+
+    def _recall(self, request: RecallV4) -> ContextPackage:
+        with self._lock:
+            return _decode(self._use_cases.asking.recall(request))
+
+
+def newest_release() -> Release:
+    """The rules that the library answers by: those of service.v4."""
+    return Release(
+        service_contract=SERVICE_V4,
+        ruleset="ordering.v3",
+        recall_ruleset="recall-ordering.v3",
+        schema_version=SCHEMA_VERSIONS[-1],
+    )
+
+
+def _decode(package: bytes) -> ContextPackage:
+    return msgspec.json.decode(package, type=ContextPackage)
