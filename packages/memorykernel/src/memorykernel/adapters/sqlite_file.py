@@ -5,8 +5,8 @@ keys on; writers take the lock at BEGIN and wait for it up to `busy_timeout_ms`.
 durability: a *durable* commit is on disk when it returns (synchronous=FULL), another one is safe from
 the death of the process but not from that of the machine (synchronous=NORMAL).
 
-Work that is guarded by an `Attempt` can be stopped from another thread: its statement is interrupted, it waits for a
-lock until its deadline at most, and it does not commit once it was stopped.
+Work that is guarded by an `Attempt` can be stopped from another thread: its statement is interrupted, it
+waits for a lock until its deadline at most, and it does not commit once it was stopped.
 
 A file object belongs to one thread at a time. A path that does not exist is an error unless the
 caller says `create`.
@@ -127,7 +127,7 @@ class SqliteFile:
             self._connection = None
 
     def _roll_back(self, connection: sqlite3.Connection) -> None:
-        """An interrupt can meet the rollback itself; then the connection goes, and with it the transaction."""
+        """An interrupt can meet the rollback itself; then the connection goes, its transaction with it."""
         try:
             connection.rollback()
         except sqlite3.OperationalError:

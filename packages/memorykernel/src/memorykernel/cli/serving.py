@@ -1,17 +1,38 @@
-"""`mk serve`: the HTTP service of one release on one database file."""
+"""`mk serve`: the HTTP service of one release, on one database or on one for each tenant."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from memorykernel.cli.output import narrate
 from memorykernel.cli.target import Database, ReleaseFolder, choose_new_database
-from memorykernel.errors import MemoryKernelError
-from memorykernel.wiring import Kernel, build_service, choose_release, load_release_openapi, open_kernel
+from memorykernel.core.release import Release
+from memorykernel.errors import InvalidRequest, MemoryKernelError
+from memorykernel.wiring import (
+    Kernel,
+    ServeOptions,
+    TenantFolder,
+    build_server,
+    check_access,
+    choose_release,
+    load_release_openapi,
+    open_kernel,
+)
+
+if TYPE_CHECKING:
+    import socket
+
+    from memorykernel.web.server import Service, Shutdown
 
 DEFAULT_BIND = "127.0.0.1:4010"
+_LIMITS = "Limits"
+_ACCESS = "Who may ask"
 
 
 def serve(
@@ -19,27 +40,162 @@ def serve(
     db: Database = None,
     bind: Annotated[str, typer.Option(help="HOST:PORT; port 0 takes a free one.")] = DEFAULT_BIND,
     service_contract: Annotated[
-        str | None, typer.Option(help="service.v2 or service.v3, without --release.", show_default=False)
+        str | None,
+        typer.Option(help="service.v2, service.v3 or service.v4, without --release.", show_default=False),
     ] = None,
     release: ReleaseFolder = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse unknown keys in requests.")] = False,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that serve.")] = 1,
+    access: Annotated[
+        Path | None, typer.Option(help="Ask for tokens of this file; see 'mk tokens'.", show_default=False)
+    ] = None,
+    tenants: Annotated[
+        Path | None,
+        typer.Option(help="A folder with a database for each tenant, instead of --db.", show_default=False),
+    ] = None,
+    allow_open: Annotated[
+        bool, typer.Option("--allow-open", help="Listen beyond loopback without asking for tokens.")
+    ] = False,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="A host name to answer to; may be repeated.", show_default=False)
+    ] = None,
+    timeout_ms: Annotated[int, typer.Option(min=10, max=3_600_000, help="Limit of a request.")] = 10_000,
+    max_queue: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Requests that may wait for a database.")
+    ] = 512,
+    max_connections: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Connections that a process serves.")
+    ] = 1000,
+    drain_delay_ms: Annotated[
+        int, typer.Option(min=0, max=600_000, help="After a signal, serve on so long while ready says no.")
+    ] = 0,
+    grace_ms: Annotated[
+        int, typer.Option(min=0, max=600_000, help="How long requests in flight may take to finish.")
+    ] = 30_000,
+    log_requests: Annotated[
+        bool, typer.Option("--log-requests", help="A line on stderr for every request.")
+    ] = False,
 ) -> None:
     """Serve until SIGINT or SIGTERM; creates a missing database file, never migrates an old one."""
     # Imported here: other commands start without the HTTP stack.
-    from memorykernel.web.server import describe_exposure, open_socket, run_server
+    from memorykernel.web.server import Shutdown, open_socket
 
-    path = choose_new_database(ctx, db)
     chosen = choose_release(release, service_contract)
-    kernel = open_kernel(path, chosen)
+    folder = _choose_tenants(access, tenants)
+    path = _choose_database(ctx, db, tenants)
     listener = open_socket(bind)
-    if not path.exists():
-        narrate(f"{path} does not exist: creating it at schema {chosen.schema_version}")
-        kernel.schema_care.migrate(dry_run=False)
-    if exposure := describe_exposure(listener.getsockname()[0]):
+    _require_guarded(listener.getsockname()[0], guarded=access is not None, allow_open=allow_open)
+    options = ServeOptions(
+        strict=strict,
+        timeout_ms=timeout_ms,
+        max_queue=max_queue,
+        max_connections=max_connections,
+        hosts=tuple(allow_host or ()),
+        log_requests=log_requests,
+    )
+    openapi = load_release_openapi(release, chosen)
+    if tenants is None:
+        _prepare(path, chosen)
+
+    def build(options: ServeOptions) -> Service:
+        kernel = open_kernel(path, chosen)
+        return build_server(kernel, openapi=openapi, options=options, tenants=folder)
+
+    shutdown = Shutdown(delay_ms=drain_delay_ms, grace_ms=grace_ms)
+    _run(build, options, listener, shutdown, workers)
+
+
+def _run(
+    build: Callable[[ServeOptions], Service],
+    options: ServeOptions,
+    listener: socket.socket,
+    shutdown: Shutdown,
+    workers: int,
+) -> None:
+    from memorykernel.web.server import run_server
+
+    if workers == 1:
+        run_server(build(options), listener, shutdown=shutdown)
+        return
+    with tempfile.TemporaryDirectory(prefix="memorykernel-metrics-") as folder:
+        _supervise(build, options, listener, shutdown, workers, Path(folder))
+
+
+def _supervise(
+    build: Callable[[ServeOptions], Service],
+    options: ServeOptions,
+    listener: socket.socket,
+    shutdown: Shutdown,
+    workers: int,
+    folder: Path,
+) -> None:
+    from memorykernel.web.journal import LOG
+    from memorykernel.web.metrics import WorkerSlot, forget_worker
+    from memorykernel.web.server import print_ready, run_server
+    from memorykernel.web.supervisor import Supervisor, WorkerSeat
+
+    def run_worker(seat: WorkerSeat) -> None:
+        slotted = replace(options, slot=WorkerSlot(number=seat.number, folder=folder))
+        ending = replace(shutdown, parent=seat.parent)
+        run_server(build(slotted), listener, shutdown=ending, announce=seat.announce)
+
+    def on_death(number: int, how: str) -> None:
+        forget_worker(WorkerSlot(number=number, folder=folder))
+        LOG.warning("a worker ended and is started again", worker=number, how=how)
+
+    Supervisor(
+        count=workers,
+        run_worker=run_worker,
+        announce=lambda: print_ready(listener),
+        on_death=on_death,
+        grace_s=(shutdown.delay_ms + shutdown.grace_ms) / 1000,
+    ).run()
+
+
+def _choose_tenants(access: Path | None, tenants: Path | None) -> TenantFolder | None:
+    if access is None:
+        if tenants is not None:
+            raise InvalidRequest("--tenants needs tokens to tell tenants apart; add --access FILE")
+        return None
+    if tenants is not None and not tenants.is_dir():
+        raise InvalidRequest(f"there is no folder '{tenants}'; create it")
+    check_access(access)
+    return TenantFolder(access=access, folder=tenants)
+
+
+def _choose_database(ctx: typer.Context, db: Path | None, tenants: Path | None) -> Path:
+    if tenants is None:
+        return choose_new_database(ctx, db)
+    if db is not None:
+        raise InvalidRequest("--db and --tenants exclude each other; name one")
+    return tenants / "unused.db"
+
+
+def _require_guarded(host: str, *, guarded: bool, allow_open: bool) -> None:
+    """Listening beyond loopback is a decision, not an accident."""
+    from memorykernel.web.server import describe_exposure
+
+    exposure = describe_exposure(host)
+    if exposure is None:
+        return
+    if guarded:
+        narrate(f"warning: {host} is reachable from other machines; tokens travel in clear, put TLS in front")
+    elif allow_open:
         narrate(f"warning: {exposure}")
-    _narrate_unready(kernel)
-    run_server(build_service(kernel, openapi=load_release_openapi(release, chosen), strict=strict), listener)
-    kernel.file.close()
+    else:
+        raise InvalidRequest(f"{exposure}; or ask for tokens with --access FILE, or say --allow-open")
+
+
+def _prepare(path: Path, release: Release) -> None:
+    """Make a missing database, and let go of it: worker processes open their own."""
+    kernel = open_kernel(path, release)
+    try:
+        if not path.exists():
+            narrate(f"{path} does not exist: creating it at schema {release.schema_version}")
+            kernel.schema_care.migrate(dry_run=False)
+        _narrate_unready(kernel)
+    finally:
+        kernel.file.close()
 
 
 def _narrate_unready(kernel: Kernel) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from contracts.core.json_value import JsonValue
@@ -10,6 +11,7 @@ from contracts.errors import MalformedDocument
 from starlette.requests import Request
 
 from memorykernel.errors import OversizedBody, UnreadableBody, UnsupportedContentType
+from memorykernel.web.limits import CURRENT
 
 MAX_BODY_BYTES: Final = 2 * 1024 * 1024
 """The largest body that is read (wire contracts, section 1)."""
@@ -43,11 +45,25 @@ async def read_body(request: Request) -> bytes:
 
     Raises:
         OversizedBody: It is longer.
+        SlowBody: It did not arrive before the request's deadline.
     """
     announced = request.headers.get("content-length", "0")
     too_large = announced.isdecimal() and int(announced) > MAX_BODY_BYTES
     if too_large and (int(announced) > MAX_DISCARDED_BYTES or "expect" in request.headers):
         raise _refuse_size()
+    limit = CURRENT.get()
+    try:
+        async with asyncio.timeout_at(limit.deadline_s):
+            body = await _receive(request)
+    except TimeoutError as exc:
+        raise limit.describe_slow_body() from exc
+    if too_large or body is None:
+        raise _refuse_size()
+    return body
+
+
+async def _receive(request: Request) -> bytes | None:
+    """The body; None when it is longer than the limit."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
@@ -58,9 +74,7 @@ async def read_body(request: Request) -> bytes:
             chunks.clear()
         else:
             chunks.append(chunk)
-    if too_large or size > MAX_BODY_BYTES:
-        raise _refuse_size()
-    return b"".join(chunks)
+    return b"".join(chunks) if size <= MAX_BODY_BYTES else None
 
 
 def parse_body(body: bytes) -> JsonValue:

@@ -10,16 +10,19 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from contracts.core.service import API_V1, SERVICE_V2
+from contracts.core.service import API_V1, SERVICE_V2, SERVICE_V3
 
 from memorykernel.errors import (
     ContextPackageNotFound,
+    Forbidden,
     InvalidRequest,
     MemoryKernelError,
     MistypedField,
     OversizedBody,
     RecordNotFound,
     SchemaUnavailable,
+    SlowBody,
+    Unauthenticated,
     UnknownRoute,
     UnreadableBody,
     UnsupportedContentType,
@@ -41,6 +44,9 @@ _STATUS: Final[dict[type[MemoryKernelError], int]] = {
     SchemaUnavailable: 503,
     MemoryKernelError: 500,
 }
+
+_STATUS_SINCE_V4: Final[dict[type[MemoryKernelError], int]] = {Unauthenticated: 401, Forbidden: 403}
+_OLDER: Final = frozenset({SERVICE_V2, SERVICE_V3})
 
 
 class _Error(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -74,7 +80,29 @@ class Envelopes:
             _ErrorEnvelope(service_contract_version=self.service_contract, error=body, legacy_error=legacy)
         )
 
+    def find_status(self, error: MemoryKernelError) -> int:
+        """The HTTP status of an error: that of its nearest class in the tree.
 
-def find_status(error: MemoryKernelError) -> int:
-    """The HTTP status of an error: that of its nearest class in the tree."""
-    return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+        Since service.v4 a failure that passes by itself is 503, and a missing right has a status of its own;
+        the older contracts do not have these pairs of code and status.
+        """
+        if self.service_contract not in _OLDER:
+            if error.retry_after_s is not None:
+                return 503
+            if type(error) in _STATUS_SINCE_V4:
+                return _STATUS_SINCE_V4[type(error)]
+        return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+
+    def list_headers(self, error: MemoryKernelError) -> dict[str, str]:
+        """The headers that say how to do better."""
+        headers: dict[str, str] = {}
+        if isinstance(error, UnsupportedMethod):
+            headers["allow"] = ", ".join(error.allow)
+        if isinstance(error, Unauthenticated):
+            headers["www-authenticate"] = "Bearer"
+        if error.retry_after_s is not None:
+            headers["retry-after"] = str(error.retry_after_s)
+        if isinstance(error, SlowBody):
+            # The rest of the body is still to come: nobody waits for it.
+            headers["connection"] = "close"
+        return headers

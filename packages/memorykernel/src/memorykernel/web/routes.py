@@ -1,16 +1,13 @@
 """The eleven endpoints: parse, one service call, render.
 
-Everything that touches the store, and the parsing of what is sent to it, runs on one worker thread, which
-owns the database connection: the event loop never waits for a lock or a disk, and liveness answers
-while a migration runs. One thread is enough because SQLite has one writer. Its price, measured when it was
-chosen: an ask over loopback at 1,000 records took 0.87 ms through the thread and 0.77 ms on the loop (p50).
+Everything that touches the store, and the parsing of what is sent to it, runs on the one thread of a
+`Worker`, within the limit of the request. Its price, measured when it was chosen: an ask over loopback at
+1,000 records took 0.87 ms through the thread and 0.77 ms on the loop (p50).
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -33,20 +30,26 @@ from memorykernel.service.remembering import Remembering
 from memorykernel.service.schema_care import ReadyChecks, SchemaCare
 from memorykernel.web.body import parse_body, read_body, require_json
 from memorykernel.web.envelope import Envelopes
+from memorykernel.web.limits import CURRENT
+from memorykernel.web.worker import Worker
 
 Taken = TypeVar("Taken", bound=msgspec.Struct)
 Result = TypeVar("Result")
 Handler = Callable[[Request], Awaitable[Response]]
 
 JSON: Final = "application/json"
-_YAML: Final = "application/yaml; charset=utf-8"
+YAML: Final = "application/yaml; charset=utf-8"
 
 
-class _Health(msgspec.Struct, frozen=True):
+class Health(msgspec.Struct, frozen=True):
+    """The data of liveness."""
+
     status: str = "ok"
 
 
-class _Ready(msgspec.Struct, frozen=True, kw_only=True):
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """The data of readiness."""
+
     status: str = "ready"
     checks: ReadyChecks
 
@@ -58,7 +61,7 @@ class Endpoints:
     Attributes:
         strict: Refuse unknown keys in requests.
         openapi: The document that is served as it is.
-        worker: One thread, which owns the database connection.
+        worker: Its thread owns the database connection.
     """
 
     asking: Asking
@@ -67,7 +70,7 @@ class Endpoints:
     envelopes: Envelopes
     openapi: bytes
     strict: bool
-    worker: Executor
+    worker: Worker
 
     def table(self) -> dict[str, dict[str, Handler]]:
         """Path -> method -> handler, as the contract lists them."""
@@ -87,16 +90,16 @@ class Endpoints:
 
     async def health(self, _: Request) -> Response:
         """Liveness: says ok whatever the database does."""
-        return self._succeed(msgspec.json.encode(_Health()))
+        return self._succeed(msgspec.json.encode(Health()))
 
     async def ready(self, _: Request) -> Response:
-        """Readiness: looks at the database's schema anew."""
-        checks = await self._work(self.schema_care.check_ready)
-        return self._succeed(msgspec.json.encode(_Ready(checks=checks)))
+        """Readiness: looks at the database's schema anew, and whether its disk takes a write."""
+        checks = await self._work(self._check_ready)
+        return self._succeed(msgspec.json.encode(Ready(checks=checks)))
 
     async def show_openapi(self, _: Request) -> Response:
         """The OpenAPI document itself, without an envelope."""
-        return Response(self.openapi, media_type=_YAML)
+        return Response(self.openapi, media_type=YAML)
 
     async def schema_version(self, request: Request) -> Response:
         """Where the schema stands; a body is read and ignored."""
@@ -139,6 +142,11 @@ class Endpoints:
         package_id = request.path_params["context_package_id"]
         return self._succeed(await self._work(lambda: self.asking.find(package_id)))
 
+    def _check_ready(self) -> ReadyChecks:
+        checks = self.schema_care.check_ready()
+        self.worker.store.require_writable()
+        return checks
+
     async def _handle(
         self, request: Request, type_: type[Taken], answer: Callable[[Taken], bytes]
     ) -> Response:
@@ -148,7 +156,7 @@ class Endpoints:
         return self._succeed(data)
 
     async def _work(self, job: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self.worker, job)
+        return await self.worker.run(job, CURRENT.get())
 
     def _succeed(self, data: bytes) -> Response:
         return Response(self.envelopes.wrap_success(data), media_type=JSON)

@@ -1,0 +1,146 @@
+"""uvicorn's connection, with limits for who is slow and for how many there are.
+
+- A request must arrive whole: its head within the limit, and its body within the limit again. The application
+  answers a slow body first; whoever drags on after that is cut.
+- A head has at most `MAX_HEAD_BYTES`.
+- Who does not read a reply is cut when nothing moved for `STALLED_S`.
+- Connections beyond the cap get one envelope that says so; far beyond it they are closed at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES: Final = 65_536
+STALLED_S: Final = 30.0
+MAX_CONNECTIONS: Final = 1000
+SURPLUS: Final = 100
+"""How many connections beyond the cap are told so."""
+
+_ANSWER_S: Final = 1.0
+"""How much later than the application answers it a slow body is cut; how long a surplus request may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionLimits:
+    """What a connection may take.
+
+    Attributes:
+        arrival_s: How long the head of a request may take to arrive, and its body; None for ever.
+        max_connections: How many connections are served.
+        refuse: Makes the application of a connection that is one too many.
+        count_refusal: Told why a connection was cut.
+        stalled_s: How long a reply may wait for its reader.
+    """
+
+    arrival_s: float | None
+    max_connections: int = MAX_CONNECTIONS
+    refuse: Callable[[], ASGIApp]
+    count_refusal: Callable[[str], None]
+    stalled_s: float = STALLED_S
+
+
+def make_protocol(limits: ConnectionLimits) -> type[HttpToolsProtocol]:
+    """The connection class with these limits; uvicorn wants a class, and makes the instances."""
+
+    class _Limited(LimitedConnection):
+        pass
+
+    _Limited.limits = limits
+    return _Limited
+
+
+class LimitedConnection(HttpToolsProtocol):
+    """A connection that ends itself."""
+
+    limits: ConnectionLimits
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._cut: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+        self._in_head = True
+        self._in_message = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        super().connection_made(transport)
+        surplus = len(self.connections) - self.limits.max_connections
+        if surplus > SURPLUS:
+            self._abort("connections")
+        elif surplus > 0:
+            self.app = self.limits.refuse()
+            self._arm(_ANSWER_S, "connections")
+        else:
+            self._arm(self.limits.arrival_s, "slow")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        self._resume()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        was_in_head = self._in_head
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if not self._in_message:
+            self._disarm()
+        elif self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._abort("head")
+            elif self._cut is None:
+                self._arm(self.limits.arrival_s, "slow")
+        elif was_in_head and self.limits.arrival_s is not None:
+            self._disarm()
+            self._arm(self.limits.arrival_s + _ANSWER_S, "slow")
+
+    def on_message_begin(self) -> None:
+        self._in_message = self._in_head = True
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_message = False
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(self.limits.stalled_s, self._abort, "stalled")
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._resume()
+
+    def timeout_keep_alive_handler(self) -> None:
+        # Closing would wait for a reader of what is still buffered, who may never come.
+        self.transport.abort()
+
+    def _resume(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def _arm(self, seconds: float | None, reason: str) -> None:
+        if seconds is not None:
+            self._cut = self.loop.call_later(seconds, self._abort, reason)
+
+    def _disarm(self) -> None:
+        if self._cut is not None:
+            self._cut.cancel()
+            self._cut = None
+
+    def _abort(self, reason: str) -> None:
+        self.limits.count_refusal(reason)
+        self.transport.abort()

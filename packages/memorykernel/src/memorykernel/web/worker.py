@@ -1,0 +1,163 @@
+"""The one thread that owns a store's connection, with a bounded queue before it and a deadline on each job.
+
+The event loop never waits for a lock or a disk, and liveness answers while a migration runs. One thread is
+enough because SQLite has one writer.
+
+A job whose deadline passes is answered at once: in the queue it is taken out, running it is interrupted, and
+either way nothing of it is kept. Only a job that has begun to commit is waited for, because then what
+happened is what its reply says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any, Final, TypeVar, cast
+
+from memorykernel.core.ticket import Ticket
+from memorykernel.service.attempt import Attempt, Stoppable
+from memorykernel.web.limits import Limit
+
+Result = TypeVar("Result")
+
+MAX_QUEUE: Final = 512
+"""How many jobs may wait by default: about a quarter of a second of questions."""
+
+_INTERRUPT_EVERY_S: Final = 0.005
+"""A statement that starts just after an interrupt does not see it, so it is repeated."""
+
+
+class _Job:
+    """What waits or runs; its future gets what the work returned, or what its ticket brings."""
+
+    def __init__(self, work: Callable[[], Any], attempt: Attempt) -> None:
+        self.work: Callable[[], Any] | None = work
+        self.attempt = attempt
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Any] = self.loop.create_future()
+
+    def fail(self, error: BaseException) -> None:
+        """Let who waits know; called on the event loop."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    def settle(self, ticket: Ticket[Any]) -> None:
+        """Pass the outcome of a ticket that is done to the event loop; called by any thread."""
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self.loop.call_soon_threadsafe(self._settle, ticket)
+
+    def _settle(self, ticket: Ticket[Any]) -> None:
+        if self.future.done():
+            return
+        try:
+            self.future.set_result(ticket.result)
+        except BaseException as error:  # noqa: BLE001  # the failure belongs to who waits
+            self.future.set_exception(error)
+
+
+class Worker:
+    """Runs jobs on one thread, in the order in which they came.
+
+    Args:
+        store: What the jobs work on.
+        max_queue: How many jobs may wait.
+
+    Attributes:
+        store: The same; only jobs may use it, but for `interrupt`.
+    """
+
+    def __init__(self, store: Stoppable, *, max_queue: int = MAX_QUEUE) -> None:
+        self.store = store
+        self._max_queue = max_queue
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._running: _Job | None = None
+        # A daemon: a job that never ends must not keep the process from ending.
+        self._thread = threading.Thread(target=self._work, name="memory", daemon=True)
+        self._thread.start()
+
+    @property
+    def depth(self) -> int:
+        """How many jobs wait."""
+        return self._waiting
+
+    async def run(self, work: Callable[[], Result | Ticket[Result]], limit: Limit) -> Result:
+        """Run a job and wait for its outcome; of a ticket, until it is done.
+
+        Raises:
+            MemoryKernelError: What the job raised; or the limit's own, when the queue is full or the
+                deadline passed. Then nothing of the job is kept.
+        """
+        if self._waiting >= self._max_queue:
+            raise limit.refuse_overload()
+        job = _Job(work, Attempt(limit.deadline_s))
+        timer = None
+        if limit.deadline_s is not None:
+            timer = job.loop.call_at(limit.deadline_s, self._expire, job, limit)
+        with self._lock:
+            self._waiting += 1
+        self._queue.put(job)
+        try:
+            return cast("Result", await job.future)
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def close(self, timeout_s: float) -> bool:
+        """Let the queue run empty and close the store.
+
+        Returns:
+            Whether it did within the time; else the thread is left to die with the process.
+        """
+        self._queue.put(None)
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _expire(self, job: _Job, limit: Limit) -> None:
+        if job.future.done() or not job.attempt.stop():
+            # It commits: the outcome is near, and only it tells the truth.
+            return
+        with self._lock:
+            if job.work is not None and self._running is not job:
+                job.work = None
+                self._waiting -= 1
+        job.fail(limit.describe_timeout())
+        self._interrupt(job)
+
+    def _interrupt(self, job: _Job) -> None:
+        with self._lock:
+            if self._running is not job:
+                return
+            self.store.interrupt()
+        job.loop.call_later(_INTERRUPT_EVERY_S, self._interrupt, job)
+
+    def _work(self) -> None:
+        while (job := self._queue.get()) is not None:
+            self._run_one(job)
+        self.store.close()
+
+    def _run_one(self, job: _Job) -> None:
+        with self._lock:
+            work = job.work
+            if work is None:
+                return
+            self._waiting -= 1
+            self._running = job
+        ticket: Ticket[Any]
+        try:
+            self.store.guard(job.attempt)
+            result = work()
+            ticket = result if isinstance(result, Ticket) else Ticket.done(result)
+        except BaseException as error:  # noqa: BLE001  # a job's failure is its own; the thread goes on
+            ticket = Ticket()
+            ticket.fail(error)
+        finally:
+            self.store.guard(None)
+            with self._lock:
+                self._running = None
+                job.work = None
+        ticket.when_done(job.settle)
