@@ -90,6 +90,13 @@ class Universe:
         return PolicyEvidence(head=HEAD, candidates=tuple(records), supersessions=tuple(claims))
 
 
+def without(universe: Universe, removed: tuple[int, ...]) -> Universe:
+    """The universe without the records at some positions, and without their links."""
+    kept = [n for n in range(len(universe.records)) if n not in removed]
+    links = [(kept.index(new), kept.index(old)) for new, old in universe.links if {new, old} <= set(kept)]
+    return Universe(tuple(universe.records[n] for n in kept), tuple(links))
+
+
 def make_claim(by: Candidate, old: Candidate) -> Supersession:
     """What `by` says about `old`."""
     return Supersession(
