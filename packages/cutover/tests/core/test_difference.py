@@ -89,7 +89,21 @@ SCHEMAS: list[tuple[JsonValue, JsonValue, str, str, str]] = [
     (CLOSED, OBJECT, "other-keys-allowed", "breaking", "additive"),
     (CLOSED, {**OBJECT, "additionalProperties": {}}, "keyword-not-understood", "unknown", "unknown"),
     ({"items": {"type": "string"}}, {"items": {"type": "null"}}, "type-changed", "breaking", "breaking"),
-    ({"anyOf": [{}]}, {"anyOf": [{}, {}]}, "branches-changed", "unknown", "unknown"),
+    ({"anyOf": [{}]}, {"anyOf": [{}, {}]}, "branches-changed", "breaking", "additive"),
+    ({"anyOf": [{}, {}]}, {"anyOf": [{}]}, "branches-changed", "additive", "breaking"),
+    ({"oneOf": [{}]}, {"oneOf": [{}, {}]}, "branches-changed", "breaking", "unknown"),
+    ({"oneOf": [{}, {}]}, {"oneOf": [{}]}, "branches-changed", "unknown", "breaking"),
+    ({"allOf": [{}]}, {"allOf": [{}, {}]}, "branches-changed", "additive", "breaking"),
+    ({"allOf": [{}, {}]}, {"allOf": [{}]}, "branches-changed", "breaking", "additive"),
+    ({}, {"anyOf": [{}]}, "branches-changed", "unknown", "unknown"),
+    ({"oneOf": [{}]}, {}, "branches-changed", "unknown", "unknown"),
+    (
+        {"oneOf": [{"const": 1}]},
+        {"oneOf": [{"const": 2}, {"const": 1}]},
+        "const-changed",
+        "breaking",
+        "breaking",
+    ),
     ({"oneOf": [{"const": 1}]}, {"oneOf": [{"const": 2}]}, "const-changed", "breaking", "breaking"),
     ({"pattern": "a"}, {"pattern": "b"}, "keyword-not-understood", "unknown", "unknown"),
     ({"not": {"required": ["a"]}}, {}, "keyword-not-understood", "unknown", "unknown"),
@@ -114,7 +128,7 @@ def test_outside_2xx_every_understood_difference_breaks(
     before: JsonValue, after: JsonValue, rule: str, reply: str, request_: str
 ) -> None:
     found = rules(make_document(before, status="404"), make_document(after, status="404"))
-    assert (rule, "unknown" if reply == "unknown" else "breaking") in found
+    assert (rule, "unknown" if reply == request_ == "unknown" else "breaking") in found
 
 
 def operation(document: Json) -> Json:
@@ -145,6 +159,11 @@ def change(document: Json, what: str) -> None:
             post["requestBody"] = {"content": {}, "required": True}
         case "security":
             post["security"] = [{"bearer": []}]
+        case "optional security":
+            document["security"] = [{}, {"bearer": []}]
+        case "security for all but one":
+            document["security"] = [{"bearer": []}]
+            post["security"] = []
         case "callbacks":
             post["callbacks"] = {}
 
@@ -161,7 +180,8 @@ def change(document: Json, what: str) -> None:
         ("optional parameter", ("parameter-added", "additive"), ("parameter-removed", "breaking")),
         ("body", ("body-added", "additive"), ("body-removed", "breaking")),
         ("required body", ("body-added", "breaking"), ("body-removed", "breaking")),
-        ("security", ("keyword-not-understood", "unknown"), ("keyword-not-understood", "unknown")),
+        ("security", ("credentials-required", "breaking"), ("credentials-optional", "additive")),
+        ("optional security", ("credentials-optional", "additive"), ("credentials-optional", "additive")),
         ("callbacks", ("keyword-not-understood", "unknown"), ("keyword-not-understood", "unknown")),
     ],
 )
@@ -172,6 +192,23 @@ def test_documents_are_judged_by_what_they_offer(
     change(large, what)
     assert rules(small, large) == {added}
     assert rules(large, small) == {removed}
+
+
+def test_an_operation_has_the_security_of_the_document_unless_it_has_its_own() -> None:
+    public, guarded, bare = make_document({}), make_document({}), make_document({})
+    change(public, "security for all but one")
+    change(guarded, "security for all but one")
+    del operation(guarded)["security"]
+    assert rules(bare, public) == set()
+    assert rules(public, guarded) == {("credentials-required", "breaking")}
+    assert rules(guarded, public) == {("credentials-optional", "additive")}
+
+
+def test_other_credentials_are_not_understood() -> None:
+    one, other = make_document({}), make_document({})
+    change(one, "security")
+    operation(other)["security"] = [{"mutual-tls": []}]
+    assert rules(one, other) == {("keyword-not-understood", "unknown")}
 
 
 @pytest.mark.parametrize(("before", "severity"), [(False, "breaking"), (True, "additive")])

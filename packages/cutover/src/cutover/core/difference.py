@@ -28,10 +28,10 @@ from cutover.core.schema_difference import (
 _METHODS: Final = ("delete", "get", "head", "options", "patch", "post", "put", "trace")
 _PATH_KEYS: Final = frozenset({*_METHODS, "parameters", "servers"})
 _OPERATION_KEYS: Final = frozenset(
-    {"operationId", "tags", "parameters", "requestBody", "responses", "servers"}
+    {"operationId", "tags", "parameters", "requestBody", "responses", "servers", "security"}
 )
 _DOCUMENT_KEYS: Final = frozenset(
-    {"openapi", "info", "servers", "tags", "paths", "components", "jsonSchemaDialect"}
+    {"openapi", "info", "servers", "tags", "paths", "components", "jsonSchemaDialect", "security"}
 )
 _RESPONSE_KEYS: Final = frozenset({"content", "headers", "links"})
 _PARAMETER_KEYS: Final = frozenset({"name", "in", "required", "schema"})
@@ -82,6 +82,7 @@ def _compare_operation(
     place: str,
 ) -> None:
     _compare_rest(comparison, before, after, _OPERATION_KEYS, place)
+    _compare_security(comparison, before, after, place)
     _compare_parameters(
         comparison,
         _parameters(comparison, 0, [*shared[0], *_sequence(before.get("parameters"))], place),
@@ -190,6 +191,21 @@ def _compare_rest(
             comparison.add("keyword-not-understood", UNKNOWN, place, f"the keyword {key}")
 
     find_keyword_problem(add, {**before, **after}, known)
+
+
+def _compare_security(comparison: Comparison, before: Json, after: Json, place: str) -> None:
+    """Asking for credentials breaks who has none; which ones are asked for is not understood."""
+    old, new = comparison.find_security(0, before), comparison.find_security(1, after)
+    if old == new:
+        return
+    # An empty requirement among the alternatives lets anybody in.
+    needs = [bool(each) and {} not in each for each in (old, new)]
+    if not needs[1]:
+        comparison.add("credentials-optional", ADDITIVE, place, "credentials may be sent, and need not be")
+    elif not needs[0]:
+        comparison.add("credentials-required", BREAKING, place, "credentials are asked for from now on")
+    else:
+        comparison.add("keyword-not-understood", UNKNOWN, place, "the keyword security")
 
 
 def _mapping(node: JsonValue) -> Json:

@@ -222,14 +222,10 @@ class Comparison:
         for keyword in _BRANCHES:
             old, new = _sequence(before, keyword), _sequence(after, keyword)
             if len(old) != len(new):
-                self.add(
-                    "branches-changed",
-                    UNKNOWN,
-                    location,
-                    f"{keyword} has {len(new)} branches, had {len(old)}",
-                )
-                continue
-            for number, (one, other) in enumerate(zip(old, new, strict=True)):
+                severity = _judge_branches(keyword, len(old), len(new), side)
+                detail = f"{keyword} has {len(new)} branches, had {len(old)}"
+                self.add("branches-changed", severity, location, detail)
+            for number, (one, other) in enumerate(zip(old, new, strict=False)):
                 place = location if keyword == "allOf" else f"{location}({keyword} {number})"
                 self.compare(one, other, side, place, depth + 1)
 
@@ -248,6 +244,10 @@ class Comparison:
                 location,
                 "the keyword additionalProperties changes its kind",
             )
+
+    def find_security(self, which: int, operation: Json) -> list[JsonValue]:
+        """The security requirements of an operation of document 0 or 1: its own, else the document's."""
+        return list(_sequence(operation if "security" in operation else self._documents[which], "security"))
 
     def _look_up(self, which: int, reference: JsonValue, location: str) -> JsonValue:
         node: JsonValue = dict(self._documents[which])
@@ -275,6 +275,19 @@ def calculate_severity(side: Side, *, widened: bool) -> str:
     if side is Side.ERROR:
         return BREAKING
     return BREAKING if widened == (side is Side.REPLY) else ADDITIVE
+
+
+def _judge_branches(keyword: str, old: int, new: int, side: Side) -> str:
+    """Judge branches that came or went at the end; those before are compared one by one. Pure.
+
+    More of allOf narrows, more of anyOf widens. A branch of oneOf also takes values from its neighbors, so that
+    only the direction which breaks anyway is sure; and none at all is no branch but the absence of the rule.
+    """
+    if keyword == "allOf":
+        return calculate_severity(side, widened=new < old)
+    severity = calculate_severity(side, widened=new > old)
+    is_sure = old and new and (keyword == "anyOf" or severity == BREAKING)
+    return severity if is_sure else UNKNOWN
 
 
 def calculate_addition(side: Side) -> str:
