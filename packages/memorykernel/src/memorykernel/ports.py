@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, TypeVar
 
 from memorykernel.core.admission import NewRecord
-from memorykernel.core.bundle import Manifest, Member, StoreState
+from memorykernel.core.bundle import BundleFile, Manifest, Member, StoreState
 from memorykernel.core.evidence import PolicyEvidence, RecallEvidence, Snapshot
 from memorykernel.core.question import PolicyQuestion
 from memorykernel.core.record import Link, Scope
@@ -328,6 +328,26 @@ class EncodedLines(NamedTuple):
 
     data: bytes
     count: int
+
+
+class BundleWriter(Protocol):
+    """The container of an export in the making; remembers what it was given."""
+
+    def encode_chunk(self, member: Member, lines: EncodedLines) -> Iterator[bytes]:
+        """The bytes of the next chunk of a member."""
+        ...
+
+    def list_files(self) -> tuple[BundleFile, ...]:
+        """The chunks so far."""
+        ...
+
+    def encode_file(self, path: str, data: bytes) -> Iterator[bytes]:
+        """The bytes of another file."""
+        ...
+
+    def encode_end(self) -> bytes:
+        """The bytes that the container ends with."""
+        ...
 
 
 class DataSnapshot(Protocol):
