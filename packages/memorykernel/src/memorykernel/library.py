@@ -19,17 +19,21 @@ from typing import Self, TypeVar
 import msgspec
 from contracts.core.service import SERVICE_V4
 
+from memorykernel.core.conflict import Conflicts
 from memorykernel.core.context_package import ContextPackage
 from memorykernel.core.record import Link, MemoryRecord
+from memorykernel.core.record_reader import read_record
 from memorykernel.core.release import SCHEMA_VERSIONS, Release
 from memorykernel.core.request import AddConstraintV4, AddLink, AddMembership, AddSummaryV4, AskV4, RecallV4
 from memorykernel.errors import DatabaseMissing
 from memorykernel.ports import Clock, Ids
 from memorykernel.service.exclusions import ExcludedItems, Exclusions
+from memorykernel.service.guarding import ConflictPolicy, Guarding
+from memorykernel.service.idempotency import check_key
 from memorykernel.service.known_state import Remembered
 from memorykernel.service.lineage import Lineage, MemoryStory, RecordStory
 from memorykernel.service.replaying import Replay, Replaying
-from memorykernel.surface import Surface
+from memorykernel.surface import Surface, warn_of_conflicts
 from memorykernel.wiring import Kernel as UseCases
 from memorykernel.wiring import is_dsn, open_kernel
 
@@ -42,12 +46,20 @@ class Kernel(Surface):
     Open one with `Kernel.open`; it is a context manager.
     """
 
-    def __init__(self, use_cases: UseCases) -> None:
+    def __init__(self, use_cases: UseCases, conflicts: ConflictPolicy = ConflictPolicy.WARN) -> None:
         self._use_cases = use_cases
         self._lock = threading.RLock()
         asking = use_cases.asking
         care = use_cases.schema_care
         remembered = Remembered(memory=asking.memory, answers=asking.answers)
+        remembering = use_cases.remembering
+        self._guarding = Guarding(
+            memory=remembering.memory,
+            schema_care=care,
+            clock=remembering.clock,
+            ids=remembering.ids,
+            conflicts=conflicts,
+        )
         self._exclusions = Exclusions(remembered=remembered, schema_care=care)
         self._replaying = Replaying(remembered=remembered, schema_care=care)
         self._lineage = Lineage(memory=asking.memory, schema_care=care)
@@ -58,6 +70,7 @@ class Kernel(Surface):
         location: Path | str,
         *,
         create: bool = False,
+        conflicts: ConflictPolicy | str = ConflictPolicy.WARN,
         replica: str | None = None,
         clock: Clock | None = None,
         ids: Ids | None = None,
@@ -68,6 +81,8 @@ class Kernel(Surface):
             location: A file, or the DSN of a PostgreSQL database (`postgresql://...`).
             create: Make what is missing, the file and its schema. Without it a mistyped path is an error and
                 an older database stays as it is.
+            conflicts: What becomes of a write that makes questions inconclusive: "refuse" it, "warn" of it by
+                a `ConflictWarning`, or "ignore" that it does.
             replica: The DSN of a read replica of a PostgreSQL database.
             clock: The real clock if None.
             ids: Random ids if None.
@@ -85,7 +100,7 @@ class Kernel(Surface):
                 f"there is no database at '{location}'; correct the path, or open it with create=True"
             )
         use_cases.schema_care.require_usable()
-        return cls(use_cases)
+        return cls(use_cases, ConflictPolicy(conflicts))
 
     def find(self, context_package_id: str) -> ContextPackage:
         with self._lock:
@@ -112,13 +127,23 @@ class Kernel(Surface):
         with self._lock:
             self._use_cases.file.close()
 
-    def _add_record(self, request: AddConstraintV4 | AddSummaryV4 | AddMembership) -> MemoryRecord:
+    def _add_record(
+        self, request: AddConstraintV4 | AddSummaryV4 | AddMembership, key: str | None
+    ) -> MemoryRecord:
         with self._lock:
-            return self._use_cases.remembering.add_record(request)
+            written = self._guarding.add_record(request, key=None if key is None else check_key(key))
+        warn_of_conflicts(written.conflicts, has_more=written.more_conflicts)
+        return read_record(msgspec.json.decode(written.data))
 
-    def _add_link(self, request: AddLink) -> Link:
+    def _add_link(self, request: AddLink, key: str | None) -> Link:
         with self._lock:
-            return self._use_cases.remembering.add_link(request)
+            written = self._guarding.add_link(request, key=None if key is None else check_key(key))
+        warn_of_conflicts(written.conflicts, has_more=written.more_conflicts)
+        return msgspec.json.decode(written.data, type=Link)
+
+    def _check_constraint(self, request: AddConstraintV4) -> Conflicts:
+        with self._lock:
+            return self._guarding.check_constraint(request)
 
     def _ask(self, request: AskV4) -> ContextPackage:
         with self._lock:

@@ -9,6 +9,7 @@ Times are aware `datetime`s or RFC 3339 text in UTC. Enumerated values are their
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from typing import Any, Final, Required, Self, TypedDict, TypeVar, Unpack
 
 import msgspec
 
+from memorykernel.core.conflict import Conflicts
 from memorykernel.core.context_package import ContextPackage
 from memorykernel.core.instant import format_instant
 from memorykernel.core.record import Link, MemoryRecord
@@ -72,6 +74,8 @@ class Provenance(TypedDict, total=False):
         expires_at: From when on it counts no more; never if absent.
         supersedes: The version ids that it replaces.
         contradicts: The version ids that it contradicts.
+        request_key: 1 to 200 printable ASCII characters, chosen by the caller: the same request under the
+            same key is carried out once, however often it is sent.
     """
 
     writer: Required[str]
@@ -89,6 +93,11 @@ class Provenance(TypedDict, total=False):
     expires_at: Time | None
     supersedes: Iterable[str]
     contradicts: Iterable[str]
+    request_key: str | None
+
+
+class ConflictWarning(UserWarning):
+    """A record was kept that contradicts others: some questions are inconclusive now."""
 
 
 class Surface(ABC):
@@ -113,6 +122,9 @@ class Surface(ABC):
     ) -> MemoryRecord:
         """Remember that an effect applies to a scope.
 
+        Warns with `ConflictWarning` when some question has become inconclusive, unless that is refused or
+        ignored.
+
         Args:
             actor: Who: a value, `*`, or what `actor_match` says it is.
             action: Does what.
@@ -135,7 +147,34 @@ class Surface(ABC):
             "action_match": action_match,
             "resource_match": resource_match,
         }
-        return self._add_record(_read(AddConstraintV4, scope | matches | _write_fields(provenance)))
+        fields, key = _write_fields(provenance)
+        return self._add_record(_read(AddConstraintV4, scope | matches | fields), key)
+
+    def check_constraint(
+        self,
+        *,
+        actor: str,
+        action: str,
+        resource: str,
+        effect: Effect | str,
+        actor_match: Match | str = Match.EXACT,
+        action_match: Match | str = Match.EXACT,
+        resource_match: Match | str = Match.EXACT,
+        note: str | None = None,
+        **provenance: Unpack[Provenance],
+    ) -> Conflicts:
+        """Say which questions a constraint would make inconclusive, each with a witness; writes nothing.
+
+        Args as in `add_constraint`, and raises as it does, except `WriteConflict`.
+        """
+        scope = {"actor": actor, "action": action, "resource": resource, "effect": effect, "note": note}
+        matches = {
+            "actor_match": actor_match,
+            "action_match": action_match,
+            "resource_match": resource_match,
+        }
+        fields, _ = _write_fields(provenance)
+        return self._check_constraint(_read(AddConstraintV4, scope | matches | fields))
 
     def add_decision(self, summary: str, **provenance: Unpack[Provenance]) -> MemoryRecord:
         """Remember a decision; raises as `add_constraint`."""
@@ -165,21 +204,38 @@ class Surface(ABC):
             **provenance: See `Provenance`.
         """
         statement = {"field": field, "group": group, "member": member}
-        return self._add_record(_read(AddMembership, statement | _write_fields(provenance)))
+        fields, key = _write_fields(provenance)
+        return self._add_record(_read(AddMembership, statement | fields), key)
 
     def link(
-        self, from_id: str, relation: Relation | str, to_id: str, *, writer: str, justification: str
+        self,
+        from_id: str,
+        relation: Relation | str,
+        to_id: str,
+        *,
+        writer: str,
+        justification: str,
+        request_key: str | None = None,
     ) -> Link:
         """State that one version "supersedes" or "contradicts" another; stating it again changes nothing.
+
+        Args:
+            from_id: The version that speaks.
+            relation: What it says.
+            to_id: The version that is spoken about.
+            writer: Who states it.
+            justification: Why.
+            request_key: As in `Provenance`.
 
         Raises:
             MistypedField: An id cannot be read.
             InvalidRequest: A text is blank.
-            WriteConflict: An end does not exist, both are the same, or a cycle of supersessions closes.
+            WriteConflict: An end does not exist, both are the same, a cycle of supersessions closes, or the
+                version has less authority than what it would supersede.
         """
         statement = {"from": from_id, "relation": relation, "to": to_id}
         request = _read(AddLink, statement | {"writer": writer, "justification": justification})
-        return self._add_link(request)
+        return self._add_link(request, request_key)
 
     def ask(
         self,
@@ -294,10 +350,15 @@ class Surface(ABC):
         self.close()
 
     @abstractmethod
-    def _add_record(self, request: AddConstraintV4 | AddSummaryV4 | AddMembership) -> MemoryRecord: ...
+    def _add_record(
+        self, request: AddConstraintV4 | AddSummaryV4 | AddMembership, key: str | None
+    ) -> MemoryRecord: ...
 
     @abstractmethod
-    def _add_link(self, request: AddLink) -> Link: ...
+    def _add_link(self, request: AddLink, key: str | None) -> Link: ...
+
+    @abstractmethod
+    def _check_constraint(self, request: AddConstraintV4) -> Conflicts: ...
 
     @abstractmethod
     def _ask(self, request: AskV4) -> ContextPackage: ...
@@ -307,7 +368,8 @@ class Surface(ABC):
 
     def _add_summary(self, record_type: SummaryType, summary: str, provenance: Provenance) -> MemoryRecord:
         statement = {"record_type": record_type, "summary": summary}
-        return self._add_record(_read(AddSummaryV4, statement | _write_fields(provenance)))
+        fields, key = _write_fields(provenance)
+        return self._add_record(_read(AddSummaryV4, statement | fields), key)
 
 
 def write_time(time: Time | None, field: str) -> str | None:
@@ -323,14 +385,23 @@ def write_time(time: Time | None, field: str) -> str | None:
     return format_instant((time - _EPOCH) // _MICROSECOND)
 
 
-def _write_fields(provenance: Provenance) -> dict[str, Any]:
-    """The common fields of a request; what is absent is as the CLI has it."""
+def warn_of_conflicts(version_ids: Iterable[str], *, has_more: bool) -> None:
+    """Warn whoever wrote; nothing to warn of when there are no versions."""
+    if named := ", ".join(version_ids):
+        more = " and more" if has_more else ""
+        # Up the stack: this, the primitive, the method, and there is the caller.
+        warnings.warn(f"this contradicts {named}{more}", ConflictWarning, stacklevel=4)
+
+
+def _write_fields(provenance: Provenance) -> tuple[dict[str, Any], str | None]:
+    """The common fields of a request, what is absent as the CLI has it, and the request key."""
     fields: dict[str, Any] = {"version": 1, "truth_status": TruthStatus.ASSERTED, **provenance}
+    key = fields.pop("request_key", None)
     for name in ("created_at", "effective_at", "expires_at"):
         fields[name] = write_time(fields.get(name), name)
     for name in ("evidence", "supersedes", "contradicts"):
         fields[name] = list(fields.get(name, ()))
-    return fields
+    return fields, key
 
 
 def _read(type_: type[Request], fields: dict[str, Any]) -> Request:
