@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from memorykernel.cli import database, memory, query, serving
+from memorykernel.cli import database, memory, query, serving, tokens
 from memorykernel.cli.target import Target
 from memorykernel.errors import (
     ContextLookupFailed,
@@ -43,6 +43,7 @@ app.add_typer(database.app, name="db")
 app.add_typer(memory.app, name="memory")
 app.add_typer(query.app, name="query")
 app.add_typer(query.context_app, name="context")
+app.add_typer(tokens.app, name="tokens")
 
 
 def _print_version(wanted: bool) -> None:

@@ -64,7 +64,7 @@ class Stoppable(Protocol):
     """A store whose work can be stopped."""
 
     def guard(self, attempt: Attempt | None) -> None:
-        """Take this attempt's commits through `Attempt.begin_commit`, and wait for locks until its deadline at most.
+        """Take this attempt's commits through `Attempt.begin_commit`, and wait for no lock past its deadline.
 
         Called by the thread that uses the store, before and (with None) after each piece of work.
         """
