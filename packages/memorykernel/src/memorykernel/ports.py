@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from memorykernel.core.admission import NewRecord
 from memorykernel.core.bundle import BundleFile, Manifest, Member, StoreState
 from memorykernel.core.evidence import PolicyEvidence, RecallEvidence, Snapshot
+from memorykernel.core.proof import ProofEntry, ProofInput
 from memorykernel.core.question import PolicyQuestion
 from memorykernel.core.record import Link, Scope
 from memorykernel.core.schema_status import SchemaStatus
@@ -241,7 +242,6 @@ class Answers(Protocol):
         """
         ...
 
-
     def list_policy_answers(
         self, *, after: int, limit: int, scope: Scope | None = None
     ) -> Sequence[StoredAnswer]:
@@ -271,6 +271,52 @@ class AnswerKeeper(Protocol):
 
         Raises:
             QueryFailed: The store could not, and knows already.
+        """
+        ...
+
+
+class Provenance(Protocol):
+    """Rows and chain entries as they are hashed, for proofs."""
+
+    def read_inputs(self, version_ids: Collection[str], known: Snapshot) -> Sequence[ProofInput]:
+        """The records of the versions, the supersessions of them that the state has, and their makers.
+
+        Returns:
+            By entry, each once.
+
+        Raises:
+            ContextLookupFailed: The store could not.
+        """
+        ...
+
+    def find_first_jump(self) -> int | None:
+        """The first entry of the memory's chain whose head binds a jump; None when none does.
+
+        Raises:
+            ContextLookupFailed: The store could not.
+        """
+        ...
+
+    def read_entries(self, entry_seqs: Sequence[int]) -> Sequence[ProofEntry]:
+        """Entries of the memory's chain, from 1, in the order given.
+
+        Raises:
+            ContextLookupFailed: The store could not.
+        """
+        ...
+
+
+class WriteQueue(Protocol):
+    """Lets writes share a commit."""
+
+    def begin_write(self, work: Callable[[], Result]) -> Ticket[Result]:
+        """Run a use case where writes are made, soon, and commit it with others.
+
+        Args:
+            work: What it writes to this store is durable when the ticket is done. It must not wait for a ticket.
+
+        Returns:
+            A ticket with what `work` returned; fails with what it raised, or with WriteFailed.
         """
         ...
 

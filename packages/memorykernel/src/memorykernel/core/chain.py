@@ -90,16 +90,18 @@ def find_jump(entry_seq: int) -> int:
         rest -= weight
 
 
-def find_path(newest: int, oldest: int) -> list[int]:
-    """The shortest greedy way back: the entries from `newest` to `oldest`, both included.
+def find_path(newest: int, oldest: int, jumps_from: int | None = 1) -> list[int]:
+    """A short way back: the entries from `newest` to `oldest`, both included.
 
     Args:
         newest, oldest: Numbers of entries; `oldest` is not greater.
+        jumps_from: The first entry that has a jump; None when none has.
     """
     path = [newest]
     while path[-1] > oldest:
-        jump = find_jump(path[-1])
-        path.append(jump if jump >= oldest else path[-1] - 1)
+        last = path[-1]
+        jump = find_jump(last) if jumps_from is not None and last >= jumps_from else last - 1
+        path.append(jump if jump >= oldest else last - 1)
     return path
 
 
