@@ -1,16 +1,43 @@
-"""Guarded writes: each with its request key in one transaction."""
+"""Guarded writes: each with its request key, its conflict check and the record in one transaction.
+
+A supersession that would have no power is refused: whoever writes it means something that would not happen.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
 
 import msgspec
 
 from memorykernel.core.admission import Fresh, NewRecord, admit_link, admit_record
-from memorykernel.core.request import AddLink, AddRecord
+from memorykernel.core.conflict import MAX_STEPS, Conflicts
+from memorykernel.core.record import Link, MemoryRecord
+from memorykernel.core.request import AddConstraintV4, AddLink, AddRecord
+from memorykernel.core.supersession import require_power
+from memorykernel.core.vocabulary import Relation
+from memorykernel.errors import WriteConflict
 from memorykernel.ports import Clock, Ids, Memory, WriteTransaction
+from memorykernel.service.conflict_check import NOTHING, ConflictCheck
 from memorykernel.service.idempotency import Written, write_once
 from memorykernel.service.schema_care import SchemaCare
+
+MAX_NAMED: Final = 10
+"""How many versions a warning or a refusal names at most."""
+
+_IN_WRITE: Final = ConflictCheck(max_constraints=200, max_steps=20_000)
+"""A write holds up others, so its check is bounded closer than one that is asked for."""
+
+_ON_DEMAND: Final = ConflictCheck(max_constraints=2_000, max_steps=MAX_STEPS)
+
+
+class ConflictPolicy(StrEnum):
+    """What becomes of a write that makes questions undecidable."""
+
+    REFUSE = "refuse"
+    WARN = "warn"
+    IGNORE = "ignore"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +48,7 @@ class Guarding:
     schema_care: SchemaCare
     clock: Clock
     ids: Ids
+    conflicts: ConflictPolicy = ConflictPolicy.WARN
 
     def add_record(self, request: AddRecord, *, key: str | None = None) -> Written:
         """Remember one version of a memory.
@@ -33,8 +61,8 @@ class Guarding:
             MistypedField: An id or time cannot be read.
             InvalidRequest: A required text is blank, a scope cannot match, or a number is out of its range.
             SchemaUnavailable: The database waits for a migration.
-            WriteConflict: The version exists, a link's target does not, or the key was used for another
-                request.
+            WriteConflict: The version exists, a link's target does not, a supersession has no power, a
+                conflict is refused, or the key was used for another request.
             WriteFailed: The store could not.
         """
         now_us = self.clock.now_us()
@@ -42,7 +70,7 @@ class Guarding:
         self.schema_care.require_usable()
 
         def write(transaction: WriteTransaction) -> Written:
-            return write_once(transaction, key, request, lambda: _add(transaction, new))
+            return write_once(transaction, key, request, lambda: self._add_record(transaction, new))
 
         return self.memory.write(write, now_us=now_us)
 
@@ -53,22 +81,31 @@ class Guarding:
             MistypedField: An id cannot be read.
             InvalidRequest: A text is blank.
             SchemaUnavailable: The database waits for a migration.
-            WriteConflict: An end does not exist, both are the same, a cycle of supersessions closes, or the key
-                was used for another request.
+            WriteConflict: An end does not exist, both are the same, a cycle of supersessions closes, a
+                supersession has no power, conflicts are refused and there is one, or the key was used for
+                another request.
             WriteFailed: The store could not.
         """
         link = admit_link(request)
         self.schema_care.require_usable()
 
         def write(transaction: WriteTransaction) -> Written:
-            return write_once(
-                transaction,
-                key,
-                request,
-                lambda: Written(data=_encode(link), head=transaction.add_link(link)),
-            )
+            return write_once(transaction, key, request, lambda: self._add_link(transaction, link))
 
         return self.memory.write(write, now_us=self.clock.now_us())
+
+    def check_constraint(self, request: AddConstraintV4) -> Conflicts:
+        """Say which questions a constraint would make undecidable; writes nothing.
+
+        Raises:
+            MistypedField: An id or time cannot be read.
+            InvalidRequest: A required text is blank, a scope cannot match, or a number is out of its range.
+            SchemaUnavailable: The database waits for a migration.
+            QueryFailed: The store could not.
+        """
+        new = self._admit(request, self.clock.now_us())
+        self.schema_care.require_usable()
+        return _ON_DEMAND.check_record(self.memory, new)
 
     def _admit(self, request: AddRecord, now_us: int) -> NewRecord:
         fresh = Fresh(
@@ -76,10 +113,54 @@ class Guarding:
         )
         return admit_record(request, fresh)
 
+    def _add_record(self, transaction: WriteTransaction, new: NewRecord) -> Written:
+        for target_id in new.record.supersedes:
+            if (target := transaction.load_record(target_id)) is not None:
+                require_power(new.record, target.record)
+        found = NOTHING if self._ignores() else _IN_WRITE.check_record(transaction, new)
+        self._judge(found)
+        return _report(new.record, transaction.add_record(new), found)
 
-def _add(transaction: WriteTransaction, new: NewRecord) -> Written:
-    return Written(data=_encode(new.record), head=transaction.add_record(new))
+    def _add_link(self, transaction: WriteTransaction, link: Link) -> Written:
+        found = NOTHING
+        maker = transaction.load_record(link.from_memory_version_id)
+        target = transaction.load_record(link.to_memory_version_id)
+        if link.relation is Relation.SUPERSEDES and maker is not None and target is not None:
+            require_power(maker.record, target.record)
+            if not self._ignores() and link.from_memory_version_id not in target.superseded_by:
+                found = _IN_WRITE.check_supersession(transaction, maker, target)
+        self._judge(found)
+        return _report(link, transaction.add_link(link), found)
+
+    def _ignores(self) -> bool:
+        return self.conflicts is ConflictPolicy.IGNORE
+
+    def _judge(self, found: Conflicts) -> None:
+        if found.conflicts and self.conflicts is ConflictPolicy.REFUSE:
+            named = ", ".join(_name(found))
+            first = found.conflicts[0].witness
+            raise WriteConflict(
+                f"this contradicts {named}: may '{first.actor}' do '{first.action}' to '{first.resource}' at"
+                f" {first.as_of} could not be decided; supersede the other rule or be more specific",
+                {
+                    "versions": named,
+                    "actor": first.actor,
+                    "action": first.action,
+                    "resource": first.resource,
+                    "as_of": first.as_of,
+                },
+            )
 
 
-def _encode(record: msgspec.Struct) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.json.encode(record))
+def _report(written: MemoryRecord | Link, head: str, found: Conflicts) -> Written:
+    named = _name(found)
+    return Written(
+        data=msgspec.Raw(msgspec.json.encode(written)),
+        head=head,
+        conflicts=named,
+        more_conflicts=bool(named) and (found.truncated or len(found.conflicts) > len(named)),
+    )
+
+
+def _name(found: Conflicts) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.memory_version_id for each in found.conflicts))[:MAX_NAMED]

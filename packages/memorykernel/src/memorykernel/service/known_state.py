@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
-from memorykernel.core.context_package import ContextPackage
+from memorykernel.core.context_package import ContextPackage, Query
 from memorykernel.core.evidence import PolicyEvidence, RecallEvidence, Snapshot
 from memorykernel.core.instant import parse_instant
 from memorykernel.core.question import PolicyQuestion, RecallQuestion
@@ -16,12 +18,33 @@ from memorykernel.core.recall_ordering_v2 import list_recall_types
 from memorykernel.core.ruleset import POLICY_RULESETS, RECALL_RULESETS, PolicyRuleset, RecallRuleset
 from memorykernel.core.stored_question import StoredAnswer, StoredQuestion
 from memorykernel.core.terms import unicode_terms
+from memorykernel.core.vocabulary import Result
 from memorykernel.errors import ContextLookupFailed, ContextPackageNotFound, InvalidRequest
 from memorykernel.ports import Answers, Memory
 
 SNAPSHOT_PREFIX: Final = "txn_"
+_SNAPSHOT: Final = re.compile(r"txn_([0-9a-f]{64})")
 _MAX_ECHO: Final = 128
 """How much of an unknown id an error repeats; real ones are shorter."""
+
+
+class _GivenResult(msgspec.Struct):
+    result: Result
+
+
+class Answered(msgspec.Struct):
+    """What a stored package says: the question and the result."""
+
+    query: Query
+    answer: _GivenResult
+
+
+_DECODER: Final = msgspec.json.Decoder(Answered)
+
+
+def decode_answered(answer: StoredAnswer) -> Answered:
+    """Read a stored package."""
+    return _DECODER.decode(answer.package)
 
 
 def find_known(memory: Memory, as_known_at: str | UnsetType | None) -> Snapshot | None:
@@ -29,18 +52,18 @@ def find_known(memory: Memory, as_known_at: str | UnsetType | None) -> Snapshot 
 
     Args:
         memory: The store.
-        as_known_at: As in `PolicyQuestion`, admitted.
+        as_known_at: As in `PolicyQuestion`.
 
     Raises:
+        MistypedField: It is neither a time nor the name of a state.
         InvalidRequest: No state has this name.
         QueryFailed: The store could not.
     """
     if as_known_at is UNSET or as_known_at is None:
         return None
-    if as_known_at.startswith(SNAPSHOT_PREFIX):
-        known = memory.find_snapshot(as_known_at.removeprefix(SNAPSHOT_PREFIX))
-    else:
-        known = memory.find_snapshot(parse_instant(as_known_at, field="as_known_at"))
+    named = _SNAPSHOT.fullmatch(as_known_at)
+    at = named[1] if named else parse_instant(as_known_at, field="as_known_at")
+    known = memory.find_snapshot(at)
     if known is None:
         raise InvalidRequest(
             "field 'as_known_at' names no state of this database; take a snapshot_id from one of its answers",

@@ -1,0 +1,102 @@
+"""Comparing two bases over the stored questions: which of them flip, and due to which records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from memorykernel.core.comparison import Side, compare_answers
+from memorykernel.core.context_package import Query
+from memorykernel.core.evidence import Snapshot
+from memorykernel.core.explain_request import Compare, admit_page, find_ruleset, point_behind
+from memorykernel.core.question import PolicyQuestion
+from memorykernel.core.ruleset import PolicyRuleset
+from memorykernel.core.stored_question import StoredAnswer
+from memorykernel.core.vocabulary import Result
+from memorykernel.service.known_state import Remembered, decode_answered, find_known, read_policy
+from memorykernel.service.schema_care import SchemaCare
+
+
+class FlippedQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored question that the two bases answer differently, and due to whom; see `comparison`."""
+
+    query: Query
+    context_package_id: str
+    before: Result
+    after: Result
+    responsible: tuple[str, ...]
+    minimal: bool
+
+
+class ComparedAnswers(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of a comparison; `same` of the `compared` questions have one result on both bases."""
+
+    compared: int
+    same: int
+    flips: tuple[FlippedQuestion, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ground:
+    """A basis, with what its names mean."""
+
+    rules: PolicyRuleset
+    known: Snapshot | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparing:
+    """Answers stored policy questions twice."""
+
+    remembered: Remembered
+    schema_care: SchemaCare
+
+    def compare(self, request: Compare) -> ComparedAnswers:
+        """Answer stored policy questions on two bases, each as of its own time.
+
+        Raises:
+            MistypedField: A time, snapshot or cursor cannot be read.
+            InvalidRequest: A ruleset or snapshot is unknown, or the limit is out of its range.
+            SchemaUnavailable: The database waits for a migration.
+            ContextLookupFailed: The store could not.
+            QueryFailed: The store could not.
+        """
+        after, limit = admit_page(request.cursor, request.limit)
+        rules = find_ruleset(request.from_.ruleset), find_ruleset(request.to.ruleset)
+        self.schema_care.require_usable()
+        before, behind = (
+            _Ground(rules=each, known=find_known(self.remembered.memory, basis.as_known_at))
+            for each, basis in zip(rules, (request.from_, request.to), strict=True)
+        )
+        page = self.remembered.answers.list_policy_answers(after=after, limit=limit)
+        compared = [self._compare(answer, before, behind) for answer in page]
+        flips = tuple(each for each in compared if each is not None)
+        return ComparedAnswers(
+            compared=len(page),
+            same=len(page) - len(flips),
+            flips=flips,
+            next_cursor=point_behind(page, limit),
+        )
+
+    def _compare(self, answer: StoredAnswer, before: _Ground, after: _Ground) -> FlippedQuestion | None:
+        asked = answer.asked
+        if asked is None or not isinstance(asked.question, PolicyQuestion):
+            return None
+        question = asked.question
+        found = compare_answers(question, self._read(question, before), self._read(question, after))
+        if not found.flips:
+            return None
+        return FlippedQuestion(
+            query=decode_answered(answer).query,
+            context_package_id=answer.context_package_id,
+            before=found.before,
+            after=found.after,
+            responsible=found.responsible,
+            minimal=found.minimal,
+        )
+
+    def _read(self, question: PolicyQuestion, ground: _Ground) -> Side:
+        evidence = read_policy(self.remembered.memory, ground.rules, question, ground.known)
+        return Side(resolve=ground.rules.resolve, evidence=evidence)
