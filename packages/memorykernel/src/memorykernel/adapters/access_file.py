@@ -17,7 +17,8 @@ from memorykernel.core.access import AccessList, digest_token, encode_access, pa
 from memorykernel.errors import AccessInvalid
 
 MAX_BYTES: Final = 1024 * 1024
-_LOOK_EVERY_S: Final = 1.0
+LOOK_EVERY_S: Final = 1.0
+"""How soon a revoked token is refused."""
 
 
 def mint_token() -> tuple[str, str, str]:
@@ -68,23 +69,31 @@ def change_access(path: Path, change: Callable[[AccessList], AccessList]) -> Acc
 
 
 class AccessFile:
-    """The newest access list of a file, looked at once a second at most.
+    """The newest access list of a file, which is looked at again after a while.
+
+    Args:
+        path: The file.
+        look_every_s: How old the list may be.
 
     A file that became unreadable, malformed or too open lets nobody in until it is mended: what was
     revoked must not come back because of a mistake.
+
+    Attributes:
+        fault: Why nobody is let in; None while the file can be used.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, look_every_s: float = LOOK_EVERY_S) -> None:
         self._path = path
+        self._look_every_s = look_every_s
         self._seen: tuple[int, int, int, int] | None = None
         self._looked_s = float("-inf")
         self._list = AccessList(())
         self.fault: str | None = None
 
     def load(self) -> AccessList:
-        """The list as of now, or of up to a second ago."""
+        """The list as of now, or of a moment ago."""
         now_s = time.monotonic()
-        if now_s - self._looked_s >= _LOOK_EVERY_S:
+        if now_s - self._looked_s >= self._look_every_s:
             self._looked_s = now_s
             self._look()
         return self._list

@@ -31,6 +31,8 @@ BUSY_TIMEOUT_MS: Final = 5000
 _STATEMENT_CACHE: Final = 256
 _CACHE_KIB: Final = 65536
 _PROBE_BYTES: Final = 4096
+_LATE_MS: Final = 10
+"""How much longer than its deadline work may wait for a lock, so that the deadline ends it and not the lock."""
 
 
 class SqliteFile:
@@ -138,7 +140,7 @@ class SqliteFile:
         waits_ms = self._busy_timeout_ms
         if self._attempt is not None and self._attempt.deadline_s is not None:
             left_ms = int((self._attempt.deadline_s - time.monotonic()) * 1000)
-            waits_ms = max(0, min(waits_ms, left_ms))
+            waits_ms = max(0, min(waits_ms, left_ms + _LATE_MS))
         if waits_ms != self._waits_ms:
             connection.execute(f"PRAGMA busy_timeout = {waits_ms}")
             self._waits_ms = waits_ms

@@ -94,7 +94,5 @@ class HostCheck:
 
 def split_port(host: str) -> str:
     """The name of a Host header, without its port. Pure."""
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    name, colon, _ = host.rpartition(":")
-    return name if colon and host.count(":") == 1 else host
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdecimal() and (":" not in name or name.endswith("]")) else host
