@@ -23,6 +23,9 @@ from memorykernel.core.request import AddConstraint, AddSummary, read_request
 from memorykernel.wiring import Kernel
 from starlette.types import ASGIApp, Message
 
+from packages.memorykernel.tests.postgres_cluster import Server, running_cluster
+from packages.memorykernel.tests.strangers import PostgresStranger, SqliteStranger, Stranger
+
 settings.register_profile(
     "memorykernel",
     max_examples=100,
@@ -255,18 +258,29 @@ def release(ruleset: str = "v2", schema_version: int = 4) -> Release:
 
 @dataclass
 class World:
-    """Kernels on one file, with a clock and ids of their own."""
+    """Kernels on one database, with a clock and ids of their own."""
 
-    path: Path
+    stranger: Stranger
     clock: FixedClock = field(default_factory=FixedClock)
     ids: CountingIds = field(default_factory=CountingIds)
     opened: list[Kernel] = field(default_factory=list)
 
+    @property
+    def location(self) -> Path | str:
+        """The file, or the DSN."""
+        return self.stranger.location
+
+    @property
+    def path(self) -> Path:
+        """The file of a store that has one."""
+        assert isinstance(self.location, Path)
+        return self.location
+
     def open(self, ruleset: str = "v2", *, schema_version: int = 4, migrate: bool = True) -> Kernel:
-        kernel = open_kernel(self.path, release(ruleset, schema_version), clock=self.clock, ids=self.ids)
+        kernel = open_kernel(self.location, release(ruleset, schema_version), clock=self.clock, ids=self.ids)
+        self.opened.append(kernel)
         if migrate:
             kernel.schema_care.migrate(dry_run=False)
-        self.opened.append(kernel)
         return kernel
 
 
@@ -291,9 +305,35 @@ def kit() -> Kit:
     return Kit()
 
 
+ON_EVERY_STORE = ("test_store.py", "test_snapshots.py", "test_overlap.py")
+"""The files whose tests run once on each store; the others run on SQLite."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the port's tests on every store."""
+    if "store_kind" in metafunc.fixturenames and metafunc.definition.path.name in ON_EVERY_STORE:
+        metafunc.parametrize("store_kind", ["sqlite", "postgresql"])
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server of our own, started when the first test asks for it."""
+    with running_cluster() as server:
+        yield server
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path / "memory.db")
+def store_kind() -> str:
+    """The kind of store that `world` is on."""
+    return "sqlite"
+
+
+@pytest.fixture
+def world(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+    if store_kind == "sqlite":
+        made = World(SqliteStranger(tmp_path / "memory.db"))
+    else:
+        made = World(PostgresStranger(request.getfixturevalue("postgres")))
     yield made
     for kernel in made.opened:
         kernel.file.close()

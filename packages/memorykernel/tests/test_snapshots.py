@@ -193,15 +193,12 @@ def test_what_was_recorded_before_there_were_times_is_always_known(world: Any, k
     ],
 )
 def test_damage_to_what_schema_4_added_is_found(
-    kernel: Kernel, kit: Any, statement: str, finding: str
+    world: Any, kernel: Kernel, kit: Any, statement: str, finding: str
 ) -> None:
     add_member(kernel, kit, "ada", "staff")
     add_rule(kernel, kit, actor="staff", actor_match="group")
     assert kernel.check_integrity().ok
-    with kernel.file.writing(durable=True) as connection:
-        for table in ("records", "memory_chain"):
-            connection.execute(f"DROP TRIGGER {table}_no_UPDATE")
-        connection.execute(statement)
+    world.stranger.tamper(statement)
     report = kernel.check_integrity()
     assert not report.ok
     assert any(finding in damage.finding for damage in report.damage), report.damage

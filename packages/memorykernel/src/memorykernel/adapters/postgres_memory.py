@@ -76,7 +76,7 @@ class PostgresMemory:
         except OutcomeUnknown as exc:
             raise WriteFailed(f"{describe_error(exc)}; look before repeating the write") from exc
         except psycopg.Error as exc:
-            raise WriteFailed(f"the write was not kept: {describe_error(exc)}; repeat it") from exc
+            raise WriteFailed(f"nothing was kept: {describe_error(exc)}; repeat the write") from exc
 
     def read_overlapping(self, scope: Scope, *, effect: Effect | None, limit: int) -> PolicyEvidence:
         """See `ports.Memory`."""
@@ -161,4 +161,4 @@ def _as_query_failed() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as exc:
-        raise QueryFailed(f"the memory could not be read: {describe_error(exc)}; repeat the request") from exc
+        raise QueryFailed(f"the question could not be read for: {describe_error(exc)}; repeat it") from exc
