@@ -11,14 +11,17 @@ from contracts.core.openapi import parse_openapi
 from contracts.documents import load_openapi
 from cutover.core.probe_set import (
     MAX_BODY_BYTES,
+    ADDED_PROBES,
     PROBES,
     READ_BACK_QUESTION,
     READ_BACK_WRITE,
     Probe,
+    select_probes,
 )
 
 REFERENCE = re.compile(r"\{\{id:([^{}\"]+)\}\}")
-WRITING = {probe.route for probe in PROBES if probe.method == "POST" and "/db/" not in probe.path}
+EVERY = (*PROBES, *ADDED_PROBES)
+WRITING = {probe.route for probe in EVERY if probe.method == "POST" and "/db/" not in probe.path}
 
 
 def list_routes(version: str) -> set[str]:
@@ -26,25 +29,30 @@ def list_routes(version: str) -> set[str]:
     return {f"{method.upper()} {path}" for path, item in paths.items() for method in item}
 
 
-@pytest.mark.parametrize("version", ["service.v2", "service.v3"])
+@pytest.mark.parametrize("version", ["service.v2", "service.v3", "service.v4"])
 def test_every_route_is_met_by_a_valid_request(version: str) -> None:
-    assert list_routes(version) == {probe.route for probe in PROBES if probe.is_valid}
+    routes = list_routes(version)
+    assert routes == {probe.route for probe in select_probes(routes) if probe.is_valid}
+
+
+def test_a_release_is_not_asked_for_routes_that_came_later() -> None:
+    assert select_probes(list_routes("service.v3")) == PROBES
 
 
 @pytest.mark.parametrize("route", sorted(WRITING))
 def test_every_route_that_takes_a_body_is_met_by_every_kind_of_bad_one(route: str) -> None:
-    kinds = {probe.name.split("/")[1].split("-")[0] for probe in PROBES if probe.route == route}
+    kinds = {probe.name.split("/")[1].split("-")[0] for probe in EVERY if probe.route == route}
     assert kinds >= {"malformed", "not", "too", "missing", "mistyped", "blank"}
 
 
 def test_names_are_unique() -> None:
-    names = [probe.name for probe in PROBES]
+    names = [probe.name for probe in EVERY]
     assert len(set(names)) == len(names)
 
 
 def test_an_id_is_kept_before_it_is_used() -> None:
     kept: set[str] = set()
-    for probe in PROBES:
+    for probe in EVERY:
         used = REFERENCE.findall(probe.path) + REFERENCE.findall((probe.body or b"").decode(errors="replace"))
         assert set(used) <= kept, probe.name
         kept |= {probe.keeps} if probe.keeps else set()
@@ -56,15 +64,15 @@ def parse(probe: Probe) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize("probe", [p for p in PROBES if "/missing-" in p.name], ids=lambda p: p.name)
+@pytest.mark.parametrize("probe", [p for p in EVERY if "/missing-" in p.name], ids=lambda p: p.name)
 def test_a_probe_without_a_field_lacks_exactly_that_one(probe: Probe) -> None:
     group, _, field = probe.name.partition("/missing-")
-    good = next(parse(p) for p in PROBES if p.name == f"{group}/ok")
+    good = next(parse(p) for p in EVERY if p.name == f"{group}/ok")
     assert set(good) - set(parse(probe)) == {field}
 
 
 def test_bad_bodies_are_what_their_names_say() -> None:
-    for probe in PROBES:
+    for probe in EVERY:
         if probe.name.endswith("/too-large"):
             assert len(probe.body or b"") > MAX_BODY_BYTES
         if probe.name.endswith("/malformed"):

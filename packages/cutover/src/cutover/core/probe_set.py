@@ -1,11 +1,13 @@
 """The probes of the envelope gate: for every route at least one success and each error it can reach.
 
-Written for the policy service's contracts `service.v2` and `service.v3`; other producers
-bring a set of their own. A probe is a request; what must come back is the envelope policy.
+Written for the policy service's contracts, `service.v2` to `service.v4`; other producers bring a set of their
+own. A probe is a request; what must come back is the envelope policy.
 Source: wire-contracts section 1.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import msgspec
 
@@ -143,6 +145,58 @@ PROBES: tuple[Probe, ...] = (
     _plain("wrong-method", "DELETE", "/v1/query/ask"),
 )
 """In order: a later probe may rely on what an earlier one wrote."""
+
+_MEMBER = "/v1/memory/add/membership"
+_MEMBERSHIP = {**_COMMON, "field": "actor", "group": "probes", "member": "probe", "version": 1}
+_CHECK = "/v1/memory/check/constraint"
+_RECORD = "/v1/memory/record/{memory_version_id}"
+_LINEAGE = "/v1/memory/lineage/{memory_id}"
+_BLAST, _COMPARE = "/v1/explain/blast-radius", "/v1/explain/compare"
+_AFFECTED: dict[str, object] = {"memory_version_id": "{{id:older}}"}
+_RULESETS: dict[str, object] = {"from": {"ruleset": "ordering.v2"}, "to": {"ruleset": "ordering.v3"}}
+
+
+def _find(name: str, template: str, good: str, unknown: str) -> tuple[Probe, ...]:
+    """A route that finds something by an id: found, not there, and no id at all."""
+    before, _, rest = template.partition("{")
+    after = rest.partition("}")[2]
+    return tuple(
+        _plain(f"{name}/{kind}", "GET", f"{before}{value}{after}", route=f"GET {template}")
+        for kind, value in (("ok", good), ("unknown", unknown), ("no-id", "-"))
+    )
+
+
+ADDED_PROBES: tuple[Probe, ...] = (
+    _post("membership/ok", _MEMBER, _MEMBERSHIP),
+    *_refusals("membership", _MEMBER, dict(_MEMBERSHIP), "member", "group"),
+    _post("check/ok", _CHECK, {**_CONSTRAINT, "effect": "allow"}),
+    *_refusals("check", _CHECK, dict(_CONSTRAINT), "actor", "writer"),
+    *_find("record", _RECORD, "{{id:older}}", _ULID.replace("M2", "M9")),
+    *_find("lineage", _LINEAGE, _ULID, _ULID.replace("M2", "M9")),
+    *(
+        probe
+        for kind in ("exclusions", "replay", "proof", "counterfactual")
+        for probe in _find(
+            kind, f"/v1/context/{{context_package_id}}/{kind}", "{{id:answer}}", "cpkg_" + "0" * 32
+        )
+    ),
+    _post("blast-radius/ok", _BLAST, _AFFECTED),
+    *_refusals("blast-radius", _BLAST, _AFFECTED, "memory_version_id", "memory_version_id"),
+    _post("compare/ok", _COMPARE, _RULESETS),
+    *_refusals("compare", _COMPARE, _RULESETS, "from", "from"),
+    _post("compare/unknown-ruleset", _COMPARE, {**_RULESETS, "to": {"ruleset": "ordering.v0"}}),
+)
+"""Probes of routes that came after service.v3, for releases whose document has them."""
+
+
+def select_probes(routes: Collection[str]) -> tuple[Probe, ...]:
+    """The probes for a release.
+
+    Args:
+        routes: Method and template of every route of its OpenAPI document.
+    """
+    return (*PROBES, *(probe for probe in ADDED_PROBES if probe.route in routes))
+
 
 _READ_BACK = {**_CONSTRAINT, "actor": "cutover", "action": "read-back", "resource": "scratch"}
 READ_BACK_WRITE = SeedWrite(name="read-back", path=_ADD, body=msgspec.Raw(msgspec.json.encode(_READ_BACK)))

@@ -280,8 +280,8 @@ def calculate_severity(side: Side, *, widened: bool) -> str:
 def _judge_branches(keyword: str, old: int, new: int, side: Side) -> str:
     """Judge branches that came or went at the end; those before are compared one by one. Pure.
 
-    More of allOf narrows, more of anyOf widens. A branch of oneOf also takes values from its neighbors, so that
-    only the direction which breaks anyway is sure; and none is no branch but the absence of the rule.
+    More of allOf narrows, more of anyOf widens. A branch of oneOf also takes values from its neighbors, so
+    that only the direction which breaks anyway is sure; and none is no branch but the absence of the rule.
     """
     if keyword == "allOf":
         return calculate_severity(side, widened=new < old)

@@ -14,7 +14,7 @@ from contracts.errors import ContractsError
 
 from cutover.core.evidence import Envelope, LiveFault, ProbeReply, ReleaseProbes
 from cutover.core.gate.handoff import load_payload
-from cutover.core.probe_set import PROBES, Probe
+from cutover.core.probe_set import PROBES, Probe, select_probes
 from cutover.core.program import ReleaseTarget
 from cutover.errors import EvidenceUnreadable, ReleaseUnreachable, RepositoryError
 from cutover.ports import Http, Reply, Repository
@@ -58,7 +58,8 @@ def probe_release(
     """
     document = read_document(station, release.release_tag)
     served = station.http.request("GET", f"{url}/v1/openapi", headers=_headers(release, None))
-    replies = tuple(map(_Prober(station.http, release, url).send, PROBES))
+    routes = _list_routes(document)
+    replies = tuple(map(_Prober(station.http, release, url).send, select_probes(routes)))
     reached = {reply.code for reply in replies}
     return ReleaseProbes(
         release_tag=release.release_tag,
@@ -66,7 +67,7 @@ def probe_release(
         served_openapi_sha256=hashlib.sha256(served.body).hexdigest(),
         tag_openapi_sha256=hashlib.sha256(document).hexdigest(),
         replies=replies,
-        routes=_list_routes(document),
+        routes=routes,
         manifest_codes=manifest.error_code_enum,
         openapi_codes=_list_codes(document),
         handoff_codes=load_payload(station.read_case()).error_code_enum,
