@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +21,7 @@ from memorykernel.core.instant import format_instant
 from memorykernel.core.negotiation import list_spoken
 from memorykernel.core.release import Release, default_release
 from memorykernel.errors import AccessInvalid, DriverMissing, ReleaseInvalid
-from memorykernel.ports import Answers, Clock, Ids, Memory, Schema
+from memorykernel.ports import Answers, Clock, Ids, Memory, Schema, WriteQueue
 from memorykernel.service.asking import Asking
 from memorykernel.service.remembering import Remembering
 from memorykernel.service.schema_care import SchemaCare
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from memorykernel.adapters.postgres_database import PostgresDatabase
+    from memorykernel.adapters.sqlite_group import SqliteGroup
     from memorykernel.adapters.sqlite_integrity import IntegrityReport
     from memorykernel.web.app import Access
     from memorykernel.web.metrics import WorkerSlot
@@ -40,14 +42,25 @@ POSTGRES_SCHEMES: Final = ("postgresql://", "postgres://")
 """How the name of a PostgreSQL database begins; every other name is a file's."""
 
 
+class Durability(StrEnum):
+    """When an answer is given: when it is on disk, or when it survives the death of the process.
+
+    What is written to memory is always on disk before it is acknowledged.
+    """
+
+    FULL = "full"
+    NORMAL = "normal"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """The ports of one database, and the database itself."""
+    """The ports of one database, and the database itself; `group` where commits are shared."""
 
     file: SqliteFile | PostgresDatabase
     memory: Memory
     answers: Answers
     schema: Schema
+    group: SqliteGroup | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +72,7 @@ class Kernel:
     asking: Asking
     remembering: Remembering
     schema_care: SchemaCare
+    writes: WriteQueue | None = None
 
     def check_integrity(self) -> IntegrityReport:
         """Check the whole database; see `adapters.sqlite_integrity`."""
@@ -78,6 +92,7 @@ def open_kernel(
     clock: Clock | None = None,
     ids: Ids | None = None,
     replica: str | None = None,
+    durability: Durability | None = None,
 ) -> Kernel:
     """Put a kernel together; the database is opened when it is first used.
 
@@ -87,6 +102,8 @@ def open_kernel(
         clock: The real clock if None.
         ids: Random ids if None.
         replica: The DSN of a read replica of a PostgreSQL database.
+        durability: When an answer of a file is kept; a thread of its own commits answers and writes together.
+            None commits each by itself.
 
     Raises:
         DriverMissing: It is a DSN, and the PostgreSQL driver is not installed.
@@ -95,7 +112,7 @@ def open_kernel(
     if is_dsn(location):
         store = _open_postgres(str(location), replica, release.schema_version)
     else:
-        store = _open_sqlite(Path(location), release.schema_version)
+        store = _open_sqlite(Path(location), release.schema_version, durability)
     schema_care = SchemaCare(schema=store.schema, clock=clock)
     return Kernel(
         release=release,
@@ -106,11 +123,13 @@ def open_kernel(
             schema_care=schema_care,
             clock=clock,
             release=release,
+            keeper=store.group,
         ),
         remembering=Remembering(
             memory=store.memory, schema_care=schema_care, clock=clock, ids=ids or RandomIds()
         ),
         schema_care=schema_care,
+        writes=store.group,
     )
 
 
@@ -119,9 +138,16 @@ def is_dsn(location: Path | str) -> bool:
     return isinstance(location, str) and location.startswith(POSTGRES_SCHEMES)
 
 
-def _open_sqlite(path: Path, schema_version: int) -> Store:
-    file = SqliteFile(path)
+def _open_sqlite(path: Path, schema_version: int, durability: Durability | None) -> Store:
+    group = None
+    if durability is not None:
+        # Imported here: commands commit at once.
+        from memorykernel.adapters.sqlite_group import SqliteGroup
+
+        group = SqliteGroup(path, durable=durability is Durability.FULL)
+    file = group or SqliteFile(path)
     return Store(
+        group=group,
         file=file,
         memory=SqliteMemory(file),
         answers=SqliteAnswers(file),
@@ -192,6 +218,7 @@ class ServeOptions:
         max_connections: How many connections a process serves.
         hosts: Host names that are answered to, besides addresses and local names.
         log_requests: A line for every request.
+        durability: When an answer is given.
         slot: This worker's place among several.
     """
 
@@ -201,6 +228,7 @@ class ServeOptions:
     max_connections: int = 1000
     hosts: tuple[str, ...] = ()
     log_requests: bool = False
+    durability: Durability = Durability.FULL
     slot: WorkerSlot | None = None
 
 
@@ -314,7 +342,7 @@ def build_server(
         worker = workers.start(opened.file)
         return _build_tables(opened, worker, openapi=openapi, strict=options.strict)
 
-    access = None if tenants is None else _build_access(kernel, tenants, openapi, open_tables)
+    access = None if tenants is None else _build_access(kernel, tenants, openapi, open_tables, options)
     edge = Edge(
         release.service_contract,
         {} if access else open_tables(kernel),
@@ -362,6 +390,7 @@ def _build_tables(kernel: Kernel, worker: Worker, *, openapi: bytes, strict: boo
             openapi=openapi if release is kernel.release else load_openapi(release.service_contract),
             strict=strict,
             worker=worker,
+            writes=kernel.writes,
         )
         for release in list_spoken(kernel.release)
     }
@@ -372,6 +401,7 @@ def _build_access(
     tenants: TenantFolder,
     openapi: bytes,
     open_tables: Callable[[Kernel], dict[str, Endpoints]],
+    options: ServeOptions,
 ) -> Access:
     from contracts.documents import load_openapi
 
@@ -387,7 +417,7 @@ def _build_access(
         if folder is None:
             return open_tables(kernel)
         path = locate_database(folder, tenant)
-        opened = open_kernel(path, kernel.release)
+        opened = open_kernel(path, kernel.release, durability=options.durability)
         if not path.exists():
             opened.schema_care.migrate(dry_run=False)
         return open_tables(opened)

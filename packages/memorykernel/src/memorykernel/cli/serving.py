@@ -15,6 +15,7 @@ from memorykernel.cli.target import Database, ReleaseFolder, choose_new_database
 from memorykernel.core.release import Release
 from memorykernel.errors import InvalidRequest, MemoryKernelError
 from memorykernel.wiring import (
+    Durability,
     Kernel,
     ServeOptions,
     TenantFolder,
@@ -72,6 +73,9 @@ def serve(
     grace_ms: Annotated[
         int, typer.Option(min=0, max=600_000, help="How long requests in flight may take to finish.")
     ] = 30_000,
+    durability: Annotated[
+        Durability, typer.Option(help="Give an answer when it is on disk, or when the process may die.")
+    ] = Durability.FULL,
     log_requests: Annotated[
         bool, typer.Option("--log-requests", help="A line on stderr for every request.")
     ] = False,
@@ -92,13 +96,14 @@ def serve(
         max_connections=max_connections,
         hosts=tuple(allow_host or ()),
         log_requests=log_requests,
+        durability=durability,
     )
     openapi = load_release_openapi(release, chosen)
     if tenants is None:
         _prepare(path, chosen)
 
     def build(options: ServeOptions) -> Service:
-        kernel = open_kernel(path, chosen)
+        kernel = open_kernel(path, chosen, durability=options.durability)
         return build_server(kernel, openapi=openapi, options=options, tenants=folder)
 
     shutdown = Shutdown(delay_ms=drain_delay_ms, grace_ms=grace_ms)

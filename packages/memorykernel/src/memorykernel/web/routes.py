@@ -25,6 +25,8 @@ from memorykernel.core.request import (
     read_request,
 )
 from memorykernel.core.schema_status import SchemaStatus
+from memorykernel.core.ticket import Ticket
+from memorykernel.ports import WriteQueue
 from memorykernel.service.asking import Asking
 from memorykernel.service.remembering import Remembering
 from memorykernel.service.schema_care import ReadyChecks, SchemaCare
@@ -62,6 +64,7 @@ class Endpoints:
         strict: Refuse unknown keys in requests.
         openapi: The document that is served as it is.
         worker: Its thread owns the database connection.
+        writes: Where writes share commits; None when each commits by itself, on the worker's thread.
     """
 
     asking: Asking
@@ -71,6 +74,7 @@ class Endpoints:
     openapi: bytes
     strict: bool
     worker: Worker
+    writes: WriteQueue | None = None
 
     def table(self) -> dict[str, dict[str, Handler]]:
         """Path -> method -> handler, as the contract lists them."""
@@ -115,27 +119,29 @@ class Endpoints:
 
     async def add_constraint(self, request: Request) -> Response:
         """Remember a constraint."""
-        return await self._handle(
+        return await self._handle_write(
             request, AddConstraint, lambda asked: _encode(self.remembering.add_record(asked))
         )
 
     async def add_summary(self, request: Request) -> Response:
         """Remember a decision, preference, event or outcome."""
-        return await self._handle(
+        return await self._handle_write(
             request, AddSummary, lambda asked: _encode(self.remembering.add_record(asked))
         )
 
     async def add_link(self, request: Request) -> Response:
         """State how one version relates to another."""
-        return await self._handle(request, AddLink, lambda asked: _encode(self.remembering.add_link(asked)))
+        return await self._handle_write(
+            request, AddLink, lambda asked: _encode(self.remembering.add_link(asked))
+        )
 
     async def ask(self, request: Request) -> Response:
         """Answer a policy question."""
-        return await self._handle(request, Ask, self.asking.ask)
+        return await self._handle(request, Ask, self.asking.begin_ask)
 
     async def recall(self, request: Request) -> Response:
         """Answer what is remembered."""
-        return await self._handle(request, Recall, self.asking.recall)
+        return await self._handle(request, Recall, self.asking.begin_recall)
 
     async def show_context(self, request: Request) -> Response:
         """A kept answer, byte for byte."""
@@ -147,15 +153,23 @@ class Endpoints:
         self.worker.store.require_writable()
         return checks
 
+    async def _handle_write(
+        self, request: Request, type_: type[Taken], write: Callable[[Taken], bytes]
+    ) -> Response:
+        writes = self.writes
+        if writes is None:
+            return await self._handle(request, type_, write)
+        return await self._handle(request, type_, lambda asked: writes.begin_write(lambda: write(asked)))
+
     async def _handle(
-        self, request: Request, type_: type[Taken], answer: Callable[[Taken], bytes]
+        self, request: Request, type_: type[Taken], answer: Callable[[Taken], bytes | Ticket[bytes]]
     ) -> Response:
         require_json(request)
         body = await read_body(request)
         data = await self._work(lambda: answer(read_request(parse_body(body), type_, strict=self.strict)))
         return self._succeed(data)
 
-    async def _work(self, job: Callable[[], Result]) -> Result:
+    async def _work(self, job: Callable[[], Result | Ticket[Result]]) -> Result:
         return await self.worker.run(job, CURRENT.get())
 
     def _succeed(self, data: bytes) -> Response:
