@@ -31,7 +31,7 @@ from packages.memorykernel.tests.core_v4.small_world import (
     universes,
 )
 
-many = settings(max_examples=250)
+many = settings(max_examples=200)
 """Universes, each with every question of `ASKED`: thousands of cases."""
 
 ASKED = [

@@ -19,8 +19,8 @@ from memorykernel.core.instant import format_instant
 from memorykernel.core.membership import list_places
 from memorykernel.core.question_search import Books, Budget, Search, make_box
 from memorykernel.core.record import Scope
-from memorykernel.core.rule_book import FIELDS, BookRule, Keys, RuleBook, can_meet
-from memorykernel.core.scope_pattern import ANY_KEY
+from memorykernel.core.rule_book import FIELDS, BookRule, RuleBook, can_meet
+from memorykernel.core.scope_pattern import ANY_KEY, Keys
 from memorykernel.core.validity import meet_spans
 from memorykernel.core.vocabulary import Effect, Match
 
@@ -180,7 +180,7 @@ class _Check:
     def _list_instants(self, window: Span, relevant: list[BookRule]) -> list[int]:
         """The instants of a window at which something begins or ends, its start among them."""
         spans = [each.span for each in relevant]
-        places = {place for each in relevant for place in list_places(each.content.scope)}
+        places = {place for each in relevant for place in list_places(each.keys)}
         for book in self._books:
             spans += [span for place in places for span in book.list_spans(place)]
         edges = {edge for span in spans for edge in span}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -47,7 +47,7 @@ def cut_page(
         raise InvalidRequest(f"field 'limit' expected 1 to {MAX_PAGE}, got {limit}", {"field": "limit"})
     start = find_start(keys, cursor, binding)
     stop = min(start + limit, len(keys))
-    return start, stop, point_behind(stop, keys, binding)
+    return start, stop, point_behind(stop, keys, lambda: binding)
 
 
 def find_start(keys: Sequence[PageKey], cursor: str | None, binding: str) -> int:
@@ -60,8 +60,8 @@ def find_start(keys: Sequence[PageKey], cursor: str | None, binding: str) -> int
     return 0 if key is None else bisect_right(keys, key)
 
 
-def point_behind(stop: int, keys: Sequence[PageKey], binding: str) -> str | None:
+def point_behind(stop: int, keys: Sequence[PageKey], bind: Callable[[], str]) -> str | None:
     """The cursor of what comes behind the first `stop` items; None when nothing does."""
     if stop >= len(keys):
         return None
-    return encode_cursor(binding, keys[stop - 1] if stop else None)
+    return encode_cursor(bind(), keys[stop - 1] if stop else None)

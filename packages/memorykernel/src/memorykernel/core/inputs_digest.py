@@ -26,7 +26,7 @@ from memorykernel.core.activity_v2 import Claims
 from memorykernel.core.context_package import Inputs
 from memorykernel.core.evidence import Candidate
 from memorykernel.core.record import ConstraintContent, Content, MembershipContent
-from memorykernel.core.scope_pattern import encode_pattern
+from memorykernel.core.scope_pattern import encode_scope
 
 
 def digest_inputs(candidates: Iterable[Candidate], claims: Claims) -> Inputs:
@@ -65,8 +65,7 @@ def _row(candidate: Candidate) -> tuple[object, ...]:
 
 def _content(content: Content) -> tuple[str | None, ...]:
     if isinstance(content, ConstraintContent):
-        keys = (encode_pattern(value, match) for _, value, match in content.scope.patterns())
-        return (*keys, content.effect, content.note)
+        return (*encode_scope(content.scope), content.effect, content.note)
     if isinstance(content, MembershipContent):
         return (content.field, content.group, content.member)
     return (content.summary,)

@@ -16,10 +16,10 @@ from memorykernel.core.cursor import page_key
 from memorykernel.core.evidence import Candidate
 from memorykernel.core.package_bounds import excerpt
 from memorykernel.core.question import PolicyQuestion
-from memorykernel.core.record import MembershipContent, Scope
-from memorykernel.core.scope_pattern import list_keys
+from memorykernel.core.record import MembershipContent
+from memorykernel.core.scope_pattern import Keys, list_keys
 from memorykernel.core.validity import join_spans, meet_spans
-from memorykernel.core.vocabulary import Field, Match
+from memorykernel.core.vocabulary import Field
 
 
 class Place(NamedTuple):
@@ -45,6 +45,7 @@ class Memberships:
 
     def __init__(self, question: PolicyQuestion, candidates: Iterable[Candidate], claims: Claims) -> None:
         self._values = ask_values(question)
+        self.as_of_us = question.as_of_us
         self._claims = claims
         found: defaultdict[Place, list[_Judged]] = defaultdict(list)
         for each in candidates:
@@ -105,6 +106,8 @@ def ask_values(question: PolicyQuestion) -> dict[Field, str]:
     }
 
 
-def list_places(scope: Scope) -> tuple[Place, ...]:
-    """The groups that a scope names."""
-    return tuple(Place(field, value) for field, value, match in scope.patterns() if match is Match.GROUP)
+def list_places(keys: Keys) -> tuple[Place, ...]:
+    """The groups that an encoded scope names."""
+    if not any(key[0] == "@" for key in keys):
+        return ()
+    return tuple(Place(field, key[1:]) for field, key in zip(Field, keys, strict=True) if key[0] == "@")

@@ -104,7 +104,9 @@ def resolve_policy_v3(question: PolicyQuestion, evidence: PolicyEvidence) -> Con
         exclusions=Exclusions(
             total=len(view.inactive),
             by_reason=by_reason,
-            next_cursor=point_behind(len(excluded), [each.key for each in view.inactive], _bind(question)),
+            next_cursor=point_behind(
+                len(excluded), [each.key for each in view.inactive], lambda: _bind(question)
+            ),
         ),
         ordering_trace=_trace(view, by_reason, len(selected), len(excluded)),
     )

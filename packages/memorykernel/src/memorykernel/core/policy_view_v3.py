@@ -16,7 +16,7 @@ from memorykernel.core.evidence import Candidate, PolicyEvidence
 from memorykernel.core.membership import Memberships, Place, list_places
 from memorykernel.core.question import PolicyQuestion
 from memorykernel.core.record import ConstraintContent
-from memorykernel.core.scope_pattern import Specificity, encode_pattern, measure_scope
+from memorykernel.core.scope_pattern import Keys, Specificity, encode_scope, measure_keys
 from memorykernel.core.validity import Precedence, TimedRule, meet_spans
 from memorykernel.core.vocabulary import Effect, Result
 
@@ -56,11 +56,9 @@ def view_policy(question: PolicyQuestion, evidence: PolicyEvidence) -> PolicyVie
         content = candidate.content
         if not isinstance(content, ConstraintContent):
             continue
-        actor, action, resource = (
-            encode_pattern(value, match) for _, value, match in content.scope.patterns()
-        )
-        if actor in actor_keys and action in action_keys and resource in resource_keys:
-            matching.append(_judge(candidate, content, question, memberships, claims))
+        keys = encode_scope(content.scope)
+        if keys[0] in actor_keys and keys[1] in action_keys and keys[2] in resource_keys:
+            matching.append(_judge(candidate, content, keys, memberships, claims))
     matching.sort(key=lambda each: each.key)
     return PolicyView(
         active=[each for each in matching if each.standing.exclusion is None],
@@ -97,13 +95,13 @@ def time_rules(view: PolicyView) -> list[TimedRule]:
 def _judge(
     candidate: Candidate,
     content: ConstraintContent,
-    question: PolicyQuestion,
+    keys: Keys,
     memberships: Memberships,
     claims: Claims,
 ) -> JudgedRule:
-    specificity = measure_scope(content.scope)
-    places = list_places(content.scope)
-    standing = judge_standing_v3(candidate, claims, question.as_of_us)
+    specificity = measure_keys(keys)
+    places = list_places(keys)
+    standing = judge_standing_v3(candidate, claims, memberships.as_of_us)
     if lacking := [place for place in places if not memberships.counts(place)]:
         reasons = (*map(memberships.explain, lacking), *standing.reasons)
         standing = StandingV3(exclusion=ExclusionV3.NO_MEMBERSHIP, reasons=reasons)

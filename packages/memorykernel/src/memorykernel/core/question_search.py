@@ -13,8 +13,8 @@ from itertools import count
 from typing import NamedTuple
 
 from memorykernel.core.membership import Place
-from memorykernel.core.rule_book import FIELDS, BookRule, Keys, RuleBook
-from memorykernel.core.scope_pattern import ANY_KEY
+from memorykernel.core.rule_book import FIELDS, BookRule, RuleBook
+from memorykernel.core.scope_pattern import ANY_KEY, Keys
 from memorykernel.core.validity import Precedence
 
 _FRESH = "other"

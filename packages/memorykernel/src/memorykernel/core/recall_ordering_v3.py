@@ -113,10 +113,10 @@ def resolve_recall_v3(question: RecallQuestion, evidence: RecallEvidence) -> Con
             total=len(view.inactive),
             by_reason=by_reason,
             next_cursor=point_behind(
-                len(excluded), [each.key for each in view.inactive], _bind(question, "excluded")
+                len(excluded), [each.key for each in view.inactive], lambda: _bind(question, "excluded")
             ),
         ),
-        next_cursor=point_behind(start + max(len(selected), 1), keys, _bind(question, "selected")),
+        next_cursor=point_behind(start + max(len(selected), 1), keys, lambda: _bind(question, "selected")),
         ordering_trace=(
             f"filter: record_type in [{', '.join(types)}]",
             "filter: lexical overlap with normalized query terms",

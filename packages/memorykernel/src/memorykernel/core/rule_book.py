@@ -15,12 +15,9 @@ from memorykernel.core.cursor import PageKey, page_key
 from memorykernel.core.evidence import Candidate, PolicyEvidence
 from memorykernel.core.membership import Place
 from memorykernel.core.record import ConstraintContent, MembershipContent
-from memorykernel.core.scope_pattern import ANY_KEY, encode_pattern, list_keys, measure_scope
+from memorykernel.core.scope_pattern import ANY_KEY, Keys, encode_scope, list_keys, measure_keys
 from memorykernel.core.validity import Precedence, join_spans
 from memorykernel.core.vocabulary import Effect, Field
-
-Keys = tuple[str, str, str]
-"""The patterns of a scope in the order of the fields, as `scope_pattern.encode_pattern` writes them."""
 
 FIELDS = tuple(Field)
 
@@ -66,8 +63,9 @@ class RuleBook:
             if span is None:
                 continue
             if isinstance(content, ConstraintContent):
-                key = page_key(each, measure_scope(content.scope))
-                rule = BookRule(key, each, content, read_keys(content), span)
+                keys = encode_scope(content.scope)
+                key = page_key(each, measure_keys(keys))
+                rule = BookRule(key, each, content, keys, span)
                 self.rules[each.memory_version_id] = rule
             elif isinstance(content, MembershipContent):
                 found[Place(content.field, content.group)][content.member].append(span)
@@ -105,12 +103,6 @@ class RuleBook:
             if any(start <= instant_us < end for start, end in self._members[Place(field, group)][value])
         ]
         return frozenset(list_keys(value, groups))
-
-
-def read_keys(content: ConstraintContent) -> Keys:
-    """The patterns of a constraint's scope."""
-    actor, action, resource = (encode_pattern(value, match) for _, value, match in content.scope.patterns())
-    return actor, action, resource
 
 
 def can_meet(one: Keys, other: Keys) -> bool:

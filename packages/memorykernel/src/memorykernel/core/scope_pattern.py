@@ -26,11 +26,15 @@ LEVEL_ENDS: Final = "/:."
 MAX_LEVELS: Final = 32
 """How many levels of a value are looked up at most; a deeper one is found by its first 32."""
 
-_LEVEL_BY_MATCH: Final = {Match.EXACT: 3, Match.PREFIX: 2, Match.GROUP: 1}
+_LEVEL_BY_MARK: Final = {"=": 3, "^": 2, "@": 1, "*": 0}
 MAX_LEVEL_SUM: Final = 9
 """The specificity of a scope that names all three fields exactly."""
 
 ANY_KEY: Final = "*"
+
+
+Keys = tuple[str, str, str]
+"""The keys of a scope's three fields."""
 
 
 class Specificity(NamedTuple):
@@ -47,13 +51,9 @@ class Specificity(NamedTuple):
 
 def encode_pattern(value: str, match: Match) -> str:
     """The key that a constraint's field is stored under."""
-    match match:
-        case Match.EXACT:
-            return ANY_KEY if value == WILDCARD else f"={value}"
-        case Match.PREFIX:
-            return f"^{value}"
-        case Match.GROUP:
-            return f"@{value}"
+    if match is Match.EXACT:
+        return ANY_KEY if value == WILDCARD else f"={value}"
+    return f"^{value}" if match is Match.PREFIX else f"@{value}"
 
 
 def list_keys(value: str, groups: Collection[str] = ()) -> tuple[str, ...]:
@@ -78,12 +78,25 @@ def measure_scope(scope: Scope) -> Specificity:
 
     A question's own `*` does not make a `*` more specific: a scope is as specific as what it says.
     """
+    return measure_keys(encode_scope(scope))
+
+
+def encode_scope(scope: Scope) -> Keys:
+    """The keys of a scope's fields, in their order."""
+    (_, actor, how_actor), (_, action, how_action), (_, resource, how_resource) = scope.patterns()
+    return (
+        encode_pattern(actor, how_actor),
+        encode_pattern(action, how_action),
+        encode_pattern(resource, how_resource),
+    )
+
+
+def measure_keys(keys: Keys) -> Specificity:
+    """`measure_scope` of a scope that was encoded."""
     level = prefix_length = 0
-    for _, value, match in scope.patterns():
-        if match is Match.EXACT and value == WILDCARD:
-            continue
-        level += _LEVEL_BY_MATCH[match]
-        prefix_length += len(value) if match is Match.PREFIX else 0
+    for key in keys:
+        level += _LEVEL_BY_MARK[key[0]]
+        prefix_length += len(key) - 1 if key[0] == "^" else 0
     return Specificity(level, prefix_length)
 
 

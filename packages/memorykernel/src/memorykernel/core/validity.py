@@ -61,18 +61,21 @@ def find_change(rules: Iterable[TimedRule], as_of_us: int) -> int | None:
     Returns:
         Microseconds since 1970 UTC, or None when the result stays for ever.
     """
-    standings = _Standings()
+    now: list[tuple[Precedence, Effect]] = []
     events: list[_Event] = []
     for precedence, effect, spans in rules:
         for start, end in spans:
             if start > as_of_us:
                 events.append((start, precedence, effect, 1))
             elif as_of_us < end:
-                standings.add(precedence, effect, 1)
+                now.append((precedence, effect))
             if as_of_us < end < FOREVER:
                 events.append((end, precedence, effect, -1))
     if not events:
         return None
+    standings = _Standings()
+    for precedence, effect in now:
+        standings.add(precedence, effect, 1)
     result = standings.result()
     events.sort()
     for instant, changes in groupby(events, key=_get_instant):

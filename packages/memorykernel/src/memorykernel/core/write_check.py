@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
 import msgspec
 
 from memorykernel.core.admission import NewRecord
 from memorykernel.core.conflict import MAX_CONFLICTS, MAX_STEPS, Conflicts, find_conflicts
+from memorykernel.core.cursor import page_key
 from memorykernel.core.evidence import Candidate, PolicyEvidence, Supersession
+from memorykernel.core.record import ConstraintContent
+from memorykernel.core.scope_pattern import measure_scope
+
+_DECIDING: Final = 5
+"""How much of a sort key decides: all before the times."""
 
 
 def check_write(
@@ -29,8 +36,23 @@ def check_write(
         max_conflicts: How many to report.
         max_steps: How long to search.
     """
+    content = new.content
+    if isinstance(content, ConstraintContent) and not supersedes:
+        # Most writes end here: nobody of the other effect has this precedence anywhere.
+        key = page_key(new, measure_scope(content.scope))[:_DECIDING]
+        if not any(_opposes(each, content, key) for each in evidence.candidates):
+            return Conflicts(conflicts=(), truncated=False)
     after = add_record(evidence, new, supersedes)
     return find_conflicts(evidence, after, max_conflicts=max_conflicts, max_steps=max_steps)
+
+
+def _opposes(candidate: Candidate, content: ConstraintContent, key: tuple[float, ...]) -> bool:
+    other = candidate.content
+    return (
+        isinstance(other, ConstraintContent)
+        and other.effect is not content.effect
+        and page_key(candidate, measure_scope(other.scope))[:_DECIDING] == key
+    )
 
 
 def add_record(evidence: PolicyEvidence, new: Candidate, supersedes: Collection[str] = ()) -> PolicyEvidence:
