@@ -10,8 +10,8 @@ import pytest
 from contracts.core.openapi import parse_openapi
 from contracts.documents import load_openapi
 from cutover.core.probe_set import (
-    MAX_BODY_BYTES,
     ADDED_PROBES,
+    MAX_BODY_BYTES,
     PROBES,
     READ_BACK_QUESTION,
     READ_BACK_WRITE,
