@@ -1,9 +1,9 @@
 """What an export holds: the manifest, and the lines of its members.
 
-A bundle is a sequence of NDJSON members in chunks, then their manifest, then perhaps its signature. A line of
-`memory` or `answers` is one entry of a hash chain with everything that its digest covers, so that a store that
-holds nothing comes out of an import with the same heads, and every answer replays. Times are whole
-microseconds since 1970 UTC and the fields have the store's names, so that nothing is lost on the way.
+A bundle is a sequence of NDJSON members in chunks, then their manifest, then perhaps its signature. A line
+of `memory` or `answers` is one entry of a hash chain with everything that its digest covers, so that a
+store that holds nothing comes out of an import with the same heads, and every answer replays. Times are
+whole microseconds since 1970 UTC and the fields have the store's names, so that nothing is lost on the way.
 
 Lines of a member may stand in any order: `seq` says which comes when.
 """
@@ -210,6 +210,6 @@ def find_member(path: str) -> Member:
         BundleInvalid: The path is not one of a chunk.
     """
     folder, _, name = path.partition("/")
-    if folder not in Member or not name.endswith(".ndjson") or not name[:-7].isdecimal():
+    if folder not in list(Member) or not name.endswith(".ndjson") or not name[:-7].isdecimal():
         raise BundleInvalid(f"a bundle has no member '{path[:80]}'; expected chunks of {', '.join(Member)}")
     return Member(folder)

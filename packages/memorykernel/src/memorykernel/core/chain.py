@@ -33,7 +33,17 @@ Value = str | bytes | int | float | None
 
 def digest_entry(values: Iterable[Value]) -> bytes:
     """Digest the content of one entry: its values in the order of its columns."""
-    return hashlib.sha256(b"".join(map(_frame, values))).digest()
+    framed: list[bytes] = []
+    for value in values:
+        # Nearly every value is one of these two; the rest of `_frame` is for the others.
+        if value.__class__ is str:
+            raw = value.encode()
+            framed.append(b"t%d:%b" % (len(raw), raw))
+        elif value is None:
+            framed.append(b"n")
+        else:
+            framed.append(_frame(value))
+    return hashlib.sha256(b"".join(framed)).digest()
 
 
 def next_head(head: bytes, *, kind: str | bytes, subject: int, digest: bytes) -> bytes:
@@ -140,12 +150,14 @@ def digest_columns(values: Sequence[Value], published: int) -> bytes:
 
 def _frame(value: Value) -> bytes:
     match value:
-        case None:
-            return b"n"
-        case str() | bytes():
-            raw = value.encode() if isinstance(value, str) else value
-            return b"t%d:%b" % (len(raw), raw)
         case int():
             return b"i%d;" % value
+        case bytes():
+            return b"t%d:%b" % (len(value), value)
+        case str():
+            raw = value.encode()
+            return b"t%d:%b" % (len(raw), raw)
+        case None:
+            return b"n"
         case float():
             return b"f" + struct.pack(">d", value)

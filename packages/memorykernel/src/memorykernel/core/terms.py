@@ -18,6 +18,7 @@ from memorykernel.core.record import ConstraintContent, Content, MembershipConte
 # Unicode's White_Space property; str.split() also splits at U+001C to U+001F.
 _WHITE_SPACE: Final = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 _NOT_A_V1_LETTER: Final = re.compile(r"[^A-Za-z0-9_-]+")
+_ASCII_WORD: Final = re.compile("[0-9a-z]+")
 _MIN_TERM_CHARACTERS: Final = 2
 _IDEOGRAPHIC: Final = ("CJK", "HIRAGANA", "KATAKANA")
 
@@ -30,6 +31,9 @@ def ascii_terms(text: str) -> tuple[str, ...]:
 
 def unicode_terms(text: str) -> tuple[str, ...]:
     """The terms of recall-ordering.v2: words of any script, case-folded, unique, sorted."""
+    if text.isascii():
+        # The same, without looking at every character: most texts of most stores.
+        return tuple(sorted({word for word in _ASCII_WORD.findall(text.lower()) if _counts(word)}))
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     spaced = "".join(map(_separate, folded))
     return tuple(sorted({word for word in spaced.split("\0") if _counts(word)}))
