@@ -25,10 +25,11 @@ from memorykernel.core.record import Link, MemoryRecord
 from memorykernel.core.record_reader import read_record
 from memorykernel.core.release import SCHEMA_VERSIONS, Release
 from memorykernel.core.request import AddConstraintV4, AddLink, AddMembership, AddSummaryV4, AskV4, RecallV4
+from memorykernel.core.vocabulary import ConflictPolicy
 from memorykernel.errors import DatabaseMissing
 from memorykernel.ports import Clock, Ids
 from memorykernel.service.exclusions import ExcludedItems, Exclusions
-from memorykernel.service.guarding import ConflictPolicy, Guarding
+from memorykernel.service.guarding import Guarding
 from memorykernel.service.idempotency import check_key
 from memorykernel.service.known_state import Remembered
 from memorykernel.service.lineage import Lineage, MemoryStory, RecordStory

@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from contracts.core.service import SERVICE_V4
+
 from memorykernel.adapters.release_folder import load_release_folder
 from memorykernel.adapters.sqlite_answers import SqliteAnswers
 from memorykernel.adapters.sqlite_file import SqliteFile
@@ -20,6 +22,7 @@ from memorykernel.core.access import DEFAULT_TENANT, AccessList, TokenEntry, Tok
 from memorykernel.core.instant import format_instant
 from memorykernel.core.negotiation import list_spoken
 from memorykernel.core.release import Release, default_release
+from memorykernel.core.vocabulary import ConflictPolicy
 from memorykernel.errors import AccessInvalid, DriverMissing, ReleaseInvalid
 from memorykernel.ports import Answers, Clock, Ids, Memory, Schema, WriteQueue
 from memorykernel.service.asking import Asking
@@ -32,7 +35,8 @@ if TYPE_CHECKING:
     from memorykernel.adapters.postgres_database import PostgresDatabase
     from memorykernel.adapters.sqlite_group import SqliteGroup
     from memorykernel.adapters.sqlite_integrity import IntegrityReport
-    from memorykernel.web.app import Access
+    from memorykernel.service.suite import Suite
+    from memorykernel.web.app import Access, Tables
     from memorykernel.web.metrics import WorkerSlot
     from memorykernel.web.routes import Endpoints
     from memorykernel.web.server import Service
@@ -218,6 +222,7 @@ class ServeOptions:
         max_connections: How many connections a process serves.
         hosts: Host names that are answered to, besides addresses and local names.
         log_requests: A line for every request.
+        conflicts: What becomes of a write through service.v4 that makes questions undecidable.
         durability: When an answer is given.
         slot: This worker's place among several.
     """
@@ -228,6 +233,7 @@ class ServeOptions:
     max_connections: int = 1000
     hosts: tuple[str, ...] = ()
     log_requests: bool = False
+    conflicts: ConflictPolicy = ConflictPolicy.WARN
     durability: Durability = Durability.FULL
     slot: WorkerSlot | None = None
 
@@ -311,7 +317,9 @@ def build_service(kernel: Kernel, *, openapi: bytes, strict: bool) -> ASGIApp:
     from memorykernel.web.app import Edge, EdgeOptions
     from memorykernel.web.worker import Worker
 
-    tables = _build_tables(kernel, Worker(kernel.file), openapi=openapi, strict=strict)
+    tables = _build_tables(
+        kernel, Worker(kernel.file), openapi=openapi, strict=strict, conflicts=ConflictPolicy.WARN
+    )
     return Edge(kernel.release.service_contract, tables, access=None, options=EdgeOptions())
 
 
@@ -338,9 +346,11 @@ def build_server(
     metrics = Metrics(version=read_version(), service_contract=release.service_contract, slot=options.slot)
     workers = Workers(max_queue=options.max_queue)
 
-    def open_tables(opened: Kernel) -> dict[str, Endpoints]:
+    def open_tables(opened: Kernel) -> Tables:
         worker = workers.start(opened.file)
-        return _build_tables(opened, worker, openapi=openapi, strict=options.strict)
+        return _build_tables(
+            opened, worker, openapi=openapi, strict=options.strict, conflicts=options.conflicts
+        )
 
     access = None if tenants is None else _build_access(kernel, tenants, openapi, open_tables, options)
     edge = Edge(
@@ -374,14 +384,17 @@ def build_server(
     )
 
 
-def _build_tables(kernel: Kernel, worker: Worker, *, openapi: bytes, strict: bool) -> dict[str, Endpoints]:
+def _build_tables(
+    kernel: Kernel, worker: Worker, *, openapi: bytes, strict: bool, conflicts: ConflictPolicy
+) -> Tables:
     """The endpoints of each contract that the kernel's release speaks, all on the same database."""
     from contracts.documents import load_openapi
 
     from memorykernel.web.envelope import Envelopes
     from memorykernel.web.routes import Endpoints
+    from memorykernel.web.routes_v4 import EndpointsV4
 
-    return {
+    published: dict[str, Endpoints] = {
         release.service_contract: Endpoints(
             asking=replace(kernel.asking, release=release),
             remembering=kernel.remembering,
@@ -394,13 +407,28 @@ def _build_tables(kernel: Kernel, worker: Worker, *, openapi: bytes, strict: boo
         )
         for release in list_spoken(kernel.release)
     }
+    if (base := published.get(SERVICE_V4)) is None:
+        return published
+    return {**published, SERVICE_V4: EndpointsV4(base=base, suite=build_suite(kernel, conflicts))}
+
+
+def build_suite(kernel: Kernel, conflicts: ConflictPolicy = ConflictPolicy.WARN) -> Suite:
+    """The use cases that service.v4 adds, over a kernel's store."""
+    provenance = None
+    if isinstance(kernel.file, SqliteFile):
+        from memorykernel.adapters.sqlite_provenance import SqliteProvenance
+
+        provenance = SqliteProvenance(kernel.file)
+    from memorykernel.service.suite import Suite
+
+    return Suite.build(kernel.asking, kernel.remembering, provenance=provenance, conflicts=conflicts)
 
 
 def _build_access(
     kernel: Kernel,
     tenants: TenantFolder,
     openapi: bytes,
-    open_tables: Callable[[Kernel], dict[str, Endpoints]],
+    open_tables: Callable[[Kernel], Tables],
     options: ServeOptions,
 ) -> Access:
     from contracts.documents import load_openapi
@@ -413,7 +441,7 @@ def _build_access(
 
     folder = tenants.folder
 
-    def open_tenant(tenant: str) -> dict[str, Endpoints]:
+    def open_tenant(tenant: str) -> Tables:
         if folder is None:
             return open_tables(kernel)
         path = locate_database(folder, tenant)

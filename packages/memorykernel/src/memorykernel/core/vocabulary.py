@@ -99,6 +99,14 @@ class Relation(StrEnum):
     CONTRADICTS = "contradicts"
 
 
+class ConflictPolicy(StrEnum):
+    """What becomes of a write that makes questions undecidable."""
+
+    REFUSE = "refuse"
+    WARN = "warn"
+    IGNORE = "ignore"
+
+
 AUTHORITY_RANK: Final = {Authority.AUTHORITATIVE: 3, Authority.DERIVED: 2, Authority.NOTE: 1}
 TRUTH_STATUS_RANK: Final = {
     TruthStatus.OBSERVED: 5,

@@ -6,7 +6,6 @@ A supersession that would have no power is refused: whoever writes it means some
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 import msgspec
@@ -16,7 +15,7 @@ from memorykernel.core.conflict import MAX_STEPS, Conflicts
 from memorykernel.core.record import Link, MemoryRecord
 from memorykernel.core.request import AddConstraintV4, AddLink, AddRecord
 from memorykernel.core.supersession import require_power
-from memorykernel.core.vocabulary import Relation
+from memorykernel.core.vocabulary import ConflictPolicy, Relation
 from memorykernel.errors import WriteConflict
 from memorykernel.ports import Clock, Ids, Memory, WriteTransaction
 from memorykernel.service.conflict_check import NOTHING, ConflictCheck
@@ -30,14 +29,6 @@ _IN_WRITE: Final = ConflictCheck(max_constraints=200, max_steps=20_000)
 """A write holds up others, so its check is bounded closer than one that is asked for."""
 
 _ON_DEMAND: Final = ConflictCheck(max_constraints=2_000, max_steps=MAX_STEPS)
-
-
-class ConflictPolicy(StrEnum):
-    """What becomes of a write that makes questions undecidable."""
-
-    REFUSE = "refuse"
-    WARN = "warn"
-    IGNORE = "ignore"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ _STATUS: Final[dict[type[MemoryKernelError], int]] = {
     UnreadableBody: 400,
     OversizedBody: 413,
     UnsupportedContentType: 415,
+    SlowBody: 400,
     MistypedField: 422,
     InvalidRequest: 400,
     UnknownRoute: 404,
