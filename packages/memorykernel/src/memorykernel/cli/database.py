@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from memorykernel.cli.output import narrate, print_record
-from memorykernel.cli.target import Database, ReleaseFolder, choose_new_database, open_existing
+from memorykernel.cli.target import Database, ReleaseFolder, choose_new_database, is_missing, open_existing
 from memorykernel.errors import SchemaUnavailable
 from memorykernel.wiring import choose_release, open_kernel
 
@@ -34,7 +34,7 @@ def migrate(
 ) -> None:
     """Bring the database to the release's schema; creates a missing file."""
     path = choose_new_database(ctx, db)
-    if not path.exists():
+    if is_missing(path):
         narrate(f"{path} does not exist" + ("" if dry_run else ": creating it"))
     print_record(open_kernel(path, choose_release(release)).schema_care.migrate(dry_run=dry_run))
 

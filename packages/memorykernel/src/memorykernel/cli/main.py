@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from memorykernel.cli import database, memory, query, serving, tokens
+from memorykernel.cli import database, evidence, memory, query, serving, tokens
 from memorykernel.cli.target import Target
 from memorykernel.errors import (
     ContextLookupFailed,
@@ -39,6 +38,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("serve")(serving.serve)
+app.command("replay")(evidence.replay)
+app.command("proof")(evidence.proof)
 app.add_typer(database.app, name="db")
 app.add_typer(memory.app, name="memory")
 app.add_typer(query.app, name="query")
@@ -55,7 +56,10 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def remember_target(
     ctx: typer.Context,
-    db: Annotated[Path | None, typer.Option(help="The database file; each command takes --db too.")] = None,
+    db: Annotated[
+        str | None,
+        typer.Option(help="The database: a file, or postgresql://...; each command takes --db too."),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,

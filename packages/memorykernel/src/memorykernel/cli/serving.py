@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memorykernel.cli.output import narrate
-from memorykernel.cli.target import Database, ReleaseFolder, choose_new_database
+from memorykernel.cli.target import Database, ReleaseFolder, choose_new_database, is_missing
 from memorykernel.core.release import Release
 from memorykernel.errors import InvalidRequest, MemoryKernelError
 from memorykernel.wiring import (
@@ -22,6 +22,7 @@ from memorykernel.wiring import (
     build_server,
     check_access,
     choose_release,
+    is_dsn,
     load_release_openapi,
     open_kernel,
 )
@@ -32,13 +33,15 @@ if TYPE_CHECKING:
     from memorykernel.web.server import Service, Shutdown
 
 DEFAULT_BIND = "127.0.0.1:4010"
-_LIMITS = "Limits"
-_ACCESS = "Who may ask"
 
 
 def serve(
     ctx: typer.Context,
     db: Database = None,
+    replica: Annotated[
+        str | None,
+        typer.Option(help="A read replica, when --db is postgresql://...", show_default=False),
+    ] = None,
     bind: Annotated[str, typer.Option(help="HOST:PORT; port 0 takes a free one.")] = DEFAULT_BIND,
     service_contract: Annotated[
         str | None,
@@ -88,7 +91,7 @@ def serve(
     folder = _choose_tenants(access, tenants)
     path = _choose_database(ctx, db, tenants)
     listener = open_socket(bind)
-    _require_guarded(listener.getsockname()[0], guarded=access is not None, allow_open=allow_open)
+    require_guarded(listener.getsockname()[0], guarded=access is not None, allow_open=allow_open)
     options = ServeOptions(
         strict=strict,
         timeout_ms=timeout_ms,
@@ -103,7 +106,7 @@ def serve(
         _prepare(path, chosen)
 
     def build(options: ServeOptions) -> Service:
-        kernel = open_kernel(path, chosen, durability=options.durability)
+        kernel = open_kernel(path, chosen, replica=replica, durability=options.durability)
         return build_server(kernel, openapi=openapi, options=options, tenants=folder)
 
     shutdown = Shutdown(delay_ms=drain_delay_ms, grace_ms=grace_ms)
@@ -168,7 +171,7 @@ def _choose_tenants(access: Path | None, tenants: Path | None) -> TenantFolder |
     return TenantFolder(access=access, folder=tenants)
 
 
-def _choose_database(ctx: typer.Context, db: Path | None, tenants: Path | None) -> Path:
+def _choose_database(ctx: typer.Context, db: str | None, tenants: Path | None) -> Path | str:
     if tenants is None:
         return choose_new_database(ctx, db)
     if db is not None:
@@ -176,8 +179,17 @@ def _choose_database(ctx: typer.Context, db: Path | None, tenants: Path | None) 
     return tenants / "unused.db"
 
 
-def _require_guarded(host: str, *, guarded: bool, allow_open: bool) -> None:
-    """Listening beyond loopback is a decision, not an accident."""
+def require_guarded(host: str, *, guarded: bool, allow_open: bool) -> None:
+    """Pass when listening on an address is a decision, not an accident; warns of what was decided.
+
+    Args:
+        host: A numeric address.
+        guarded: Tokens are asked for.
+        allow_open: Somebody said that they need not be.
+
+    Raises:
+        InvalidRequest: Other machines would reach a server that asks nobody who they are.
+    """
     from memorykernel.web.server import describe_exposure
 
     exposure = describe_exposure(host)
@@ -191,16 +203,27 @@ def _require_guarded(host: str, *, guarded: bool, allow_open: bool) -> None:
         raise InvalidRequest(f"{exposure}; or ask for tokens with --access FILE, or say --allow-open")
 
 
-def _prepare(path: Path, release: Release) -> None:
+def _prepare(location: Path | str, release: Release) -> None:
     """Make a missing database, and let go of it: worker processes open their own."""
-    kernel = open_kernel(path, release)
+    kernel = open_kernel(location, release)
     try:
-        if not path.exists():
-            narrate(f"{path} does not exist: creating it at schema {release.schema_version}")
+        if is_missing(location):
+            narrate(f"{location} does not exist: creating it at schema {release.schema_version}")
+            kernel.schema_care.migrate(dry_run=False)
+        elif is_dsn(location) and _is_empty(kernel):
+            narrate(f"the database is empty: creating schema {release.schema_version}")
             kernel.schema_care.migrate(dry_run=False)
         _narrate_unready(kernel)
     finally:
         kernel.file.close()
+
+
+def _is_empty(kernel: Kernel) -> bool:
+    """Say whether a server's database has nothing yet; one that does not answer may have."""
+    try:
+        return kernel.schema_care.load_status().current_version == 0
+    except MemoryKernelError:
+        return False
 
 
 def _narrate_unready(kernel: Kernel) -> None:

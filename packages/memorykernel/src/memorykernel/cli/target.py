@@ -1,4 +1,4 @@
-"""What every command works on: a database file and a release."""
+"""What every command works on: a database and a release."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import Annotated
 import typer
 
 from memorykernel.errors import DatabaseMissing, InvalidRequest
-from memorykernel.wiring import Kernel, choose_release, open_kernel
+from memorykernel.wiring import Kernel, choose_release, is_dsn, open_kernel
 
-Database = Annotated[Path | None, typer.Option("--db", help="The database file.", show_default=False)]
+Database = Annotated[
+    str | None,
+    typer.Option("--db", help="The database: a file, or postgresql://...", show_default=False),
+]
 ReleaseFolder = Annotated[
     Path | None,
     typer.Option(
@@ -24,11 +27,11 @@ ReleaseFolder = Annotated[
 class Target:
     """The database that was named before the command, if it was."""
 
-    db: Path | None
+    db: str | None
 
 
-def choose_database(ctx: typer.Context, db: Path | None) -> Path:
-    """The database file: the command's own, else the one named before it.
+def choose_database(ctx: typer.Context, db: str | None) -> Path | str:
+    """The database, a file or a DSN: the command's own, else the one named before it.
 
     Raises:
         InvalidRequest: None is named, or a folder is.
@@ -36,31 +39,39 @@ def choose_database(ctx: typer.Context, db: Path | None) -> Path:
     named = db or (ctx.obj.db if isinstance(ctx.obj, Target) else None)
     if named is None:
         raise InvalidRequest("no database is named; add --db FILE")
-    if named.is_dir():
-        raise InvalidRequest(f"'{named}' is a folder; name a file")
-    return named
+    if is_dsn(named):
+        return named
+    path = Path(named)
+    if path.is_dir():
+        raise InvalidRequest(f"'{path}' is a folder; name a file")
+    return path
 
 
-def choose_new_database(ctx: typer.Context, db: Path | None) -> Path:
-    """The database file of a command that creates a missing one.
+def choose_new_database(ctx: typer.Context, db: str | None) -> Path | str:
+    """The database of a command that creates a missing file.
 
     Raises:
         InvalidRequest: None is named, a folder is, or the file's folder does not exist.
     """
     path = choose_database(ctx, db)
-    if not path.parent.is_dir():
+    if isinstance(path, Path) and not path.parent.is_dir():
         raise InvalidRequest(f"there is no folder '{path.parent}'; create it")
     return path
 
 
-def open_existing(ctx: typer.Context, db: Path | None, release: Path | None) -> Kernel:
+def is_missing(location: Path | str) -> bool:
+    """Say whether a database is a file that does not exist; a server's is there or an error."""
+    return isinstance(location, Path) and not location.exists()
+
+
+def open_existing(ctx: typer.Context, db: str | None, release: Path | None) -> Kernel:
     """A kernel on a database that exists; a mistyped path must not make an empty one.
 
     Raises:
         DatabaseMissing: There is no such file.
     """
     path = choose_database(ctx, db)
-    if not path.is_file():
+    if isinstance(path, Path) and not path.is_file():
         raise DatabaseMissing(
             f"there is no database at '{path}';"
             f" correct the path, or create it with 'mk db migrate --db {path}'"
