@@ -62,6 +62,7 @@ def test_service_v4_alone_allows_more_statuses() -> None:
         (ErrorCode.QUERY_FAILED, 503),
         (ErrorCode.CONTEXT_LOOKUP_FAILED, 503),
         (ErrorCode.WRITE_FAILED, 503),
+        (ErrorCode.MIGRATION_FAILED, 503),
     }
     for version in ("service.v2", "service.v3"):
         for code in ErrorCode:

@@ -30,9 +30,9 @@ READING = {200, 400, 401, 403, 405, 500, 503}
 WITH_BODY = {413, 415, 422}
 WRITING = {*READING, *WITH_BODY, 409}
 ENDPOINTS_V4 = {
-    ("get", "/v1/health"): {200, 400, 405, 500},
-    ("get", "/v1/ready"): {200, 400, 405, 500, 503},
-    ("get", "/v1/openapi"): {200, 400, 405, 500},
+    ("get", "/v1/health"): {200, 400, 401, 403, 405, 500},
+    ("get", "/v1/ready"): READING,
+    ("get", "/v1/openapi"): {200, 400, 401, 403, 405, 500},
     ("post", "/v1/db/schema-version"): {*READING, 413},
     ("post", "/v1/db/migrate"): READING | WITH_BODY,
     ("post", "/v1/memory/add/constraint"): WRITING,
@@ -380,5 +380,5 @@ def test_every_write_in_v4_takes_a_key_and_gives_a_token_and_every_read_takes_on
             success = document["components"]["responses"][success["$ref"].rpartition("/")[2]]
         assert ("IdempotencyKey" in parameters) is (409 in statuses)
         assert ("Memory-Token" in success.get("headers", {})) is (409 in statuses)
-        is_read = 401 in statuses and 409 not in statuses and not path.startswith("/v1/db/")
-        assert ("MemoryToken" in parameters) is is_read
+        is_read = path.startswith(("/v1/memory/", "/v1/query/", "/v1/context/", "/v1/explain/"))
+        assert ("MemoryToken" in parameters) is (is_read and 409 not in statuses)

@@ -107,6 +107,7 @@ POLICIES: Final[Mapping[str, EnvelopePolicy]] = MappingProxyType(
                 (ErrorCode.QUERY_FAILED, 503),
                 (ErrorCode.CONTEXT_LOOKUP_FAILED, 503),
                 (ErrorCode.WRITE_FAILED, 503),
+                (ErrorCode.MIGRATION_FAILED, 503),
             ),
         ),
     }
