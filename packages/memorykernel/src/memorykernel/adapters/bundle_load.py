@@ -97,8 +97,8 @@ def load_exactly(connection: sqlite3.Connection, bundle: Bundle, manifest: Manif
 
 
 def _insert(table: str, columns: Iterable[str]) -> str:
-    names = tuple(columns) return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' *
-    len(names))})"  # noqa: S608  # column names
+    names = tuple(columns)
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608  # column names
 
 
 _INSERT_RECORD: Final = _insert("records", ("record_seq", *RECORD_COLUMNS, *RECORD_COLUMNS_4))

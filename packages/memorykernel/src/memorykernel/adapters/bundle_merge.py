@@ -22,8 +22,9 @@ from memorykernel.core.vocabulary import Relation
 from memorykernel.errors import WriteConflict
 from memorykernel.ports import Bundle, Imported
 
-_MAX_SHOWN: Final = 20 _COLUMNS: Final = (*RECORD_COLUMNS, *RECORD_COLUMNS_4) _BY_VERSION_ID: Final =
-f"SELECT {', '.join(_COLUMNS)} FROM records WHERE memory_version_id = ?"  # noqa: S608  # column names
+_MAX_SHOWN: Final = 20
+_COLUMNS: Final = (*RECORD_COLUMNS, *RECORD_COLUMNS_4)
+_BY_VERSION_ID: Final = f"SELECT {', '.join(_COLUMNS)} FROM records WHERE memory_version_id = ?"  # noqa: S608  # column names
 _BY_VERSION: Final = "SELECT memory_version_id FROM records WHERE memory_id = ? AND version = ?"
 
 

@@ -76,8 +76,7 @@ class Sequencer:
             )
         rows = [(line.seq, msgspec.json.encode(line)) for line in early]
         try:
-            self._connection.executemany(f"INSERT INTO {self._table} VALUES (?, ?)", rows)  # noqa: S608  #
-            closed set of names
+            self._connection.executemany(f"INSERT INTO {self._table} VALUES (?, ?)", rows)  # noqa: S608  # closed set of names
         except sqlite3.IntegrityError as exc:
             raise self._refuse("has two lines with the same seq") from exc
         self._waiting += len(rows)

@@ -19,6 +19,7 @@ from typing import Any, Final, Literal, NamedTuple
 import psycopg
 
 from memorykernel.adapters.postgres_line import (
+    SILENCE_MS,
     TIMEOUT_MS,
     PostgresLine,
     Row,
@@ -123,12 +124,21 @@ class PostgresDatabase:
         dsn: `postgresql://...` of a server that takes writes.
         replica: The DSN of a server that follows it.
         timeout_ms: How long a statement or a lock may take.
+        silence_ms: How much later than the server we give up.
     """
 
-    def __init__(self, dsn: str, *, replica: str | None = None, timeout_ms: int = TIMEOUT_MS) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        replica: str | None = None,
+        timeout_ms: int = TIMEOUT_MS,
+        silence_ms: int = SILENCE_MS,
+    ) -> None:
         self.name = name_database(dsn)
-        self._primary = PostgresLine(dsn, timeout_ms=timeout_ms)
-        self._replica = None if replica is None else PostgresLine(replica, timeout_ms=timeout_ms)
+        limits = {"timeout_ms": timeout_ms, "silence_ms": silence_ms}
+        self._primary = PostgresLine(dsn, **limits)
+        self._replica = None if replica is None else PostgresLine(replica, **limits)
         self._replica_rests_until = 0.0
         self._attempt: Attempt | None = None
 

@@ -26,13 +26,14 @@ from memorykernel.service.attempt import Attempt
 TIMEOUT_MS: Final = 5000
 """How long a statement or a lock may take; far above any but a migration's."""
 
-_SILENCE_S: Final = 2.0
+SILENCE_MS: Final = 2000
 """How much later than the server we give up."""
 
 _LOOK_S: Final = 0.02
 """How often a wait looks whether its work was stopped."""
 
 _CONNECT_S: Final = 3
+_CANCEL_S: Final = 0.5
 _GONE: Final = ("08", "57P", "25006")
 """SQLSTATEs that end a connection: lost, shut down, or turned into a standby that takes no writes."""
 
@@ -63,11 +64,13 @@ class PostgresLine:
     Args:
         dsn: `postgresql://...`, as libpq reads it; the schema is the first of its search_path.
         timeout_ms: How long a statement or a lock may take.
+        silence_ms: How much later than the server we give up.
     """
 
-    def __init__(self, dsn: str, *, timeout_ms: int = TIMEOUT_MS) -> None:
+    def __init__(self, dsn: str, *, timeout_ms: int = TIMEOUT_MS, silence_ms: int = SILENCE_MS) -> None:
         self._dsn = dsn
         self._timeout_ms = timeout_ms
+        self._reply_s = (timeout_ms + silence_ms) / 1000
         self._attempt: Attempt | None = None
         self._connection: TimedConnection | None = None
 
@@ -98,7 +101,7 @@ class PostgresLine:
         """The connection, opened if there is none."""
         if self._connection is None:
             self._connection = TimedConnection.connect(**self._parameters())
-            self._connection.reply_s = self._timeout_ms / 1000 + _SILENCE_S
+            self._connection.reply_s = self._reply_s
             self._connection.attempt = self._attempt
         return self._connection
 
@@ -137,7 +140,7 @@ class PostgresLine:
         connection = self._connection
         if connection is not None:
             with suppress(psycopg.Error):
-                connection.cancel_safe(timeout=_SILENCE_S)
+                connection.cancel_safe(timeout=_CANCEL_S)
 
     def wait_patiently(self) -> None:
         """Let this transaction take as long as it needs: a migration, or a check of everything."""
@@ -148,7 +151,7 @@ class PostgresLine:
     def wait_usually(self) -> None:
         """Put the limits back that `wait_patiently` took away."""
         if self._connection is not None:
-            self._connection.reply_s = self._timeout_ms / 1000 + _SILENCE_S
+            self._connection.reply_s = self._reply_s
 
     def _parameters(self) -> dict[str, Any]:
         given = conninfo_to_dict(self._dsn)

@@ -32,7 +32,7 @@ _STATEMENT_CACHE: Final = 256
 _CACHE_KIB: Final = 65536
 _PROBE_BYTES: Final = 4096
 _LATE_MS: Final = 10
-"""How much longer than its deadline work may wait for a lock, so that the deadline ends it and not the lock."""
+"""How much longer than its deadline work may wait for a lock, so that the deadline is what ends it."""
 
 
 class SqliteFile:
