@@ -23,10 +23,13 @@ from memorykernel.core.instant import format_instant
 from memorykernel.core.negotiation import list_spoken
 from memorykernel.core.release import Release, default_release
 from memorykernel.core.vocabulary import ConflictPolicy
-from memorykernel.errors import AccessInvalid, DriverMissing, ReleaseInvalid
+from memorykernel.errors import AccessInvalid, DriverMissing, InvalidRequest, ReleaseInvalid
 from memorykernel.ports import Answers, Clock, Ids, Memory, Schema, WriteQueue
 from memorykernel.service.asking import Asking
+from memorykernel.service.known_state import Remembered
+from memorykernel.service.proving import Proving
 from memorykernel.service.remembering import Remembering
+from memorykernel.service.replaying import Replaying
 from memorykernel.service.schema_care import SchemaCare
 
 if TYPE_CHECKING:
@@ -135,6 +138,33 @@ def open_kernel(
         schema_care=schema_care,
         writes=store.group,
     )
+
+
+def open_replaying(kernel: Kernel) -> Replaying:
+    """The use case of computing a kernel's answers again."""
+    return Replaying(remembered=_remember(kernel), schema_care=kernel.schema_care)
+
+
+def open_proving(kernel: Kernel) -> Proving:
+    """The use case of proving a kernel's answers.
+
+    Raises:
+        InvalidRequest: The kernel is not on a file.
+    """
+    if not isinstance(kernel.file, SqliteFile):
+        raise InvalidRequest("proofs are written from a file; import an export of this database into one")
+    # Imported here: few commands need it.
+    from memorykernel.adapters.sqlite_provenance import SqliteProvenance
+
+    return Proving(
+        remembered=_remember(kernel),
+        provenance=SqliteProvenance(kernel.file),
+        schema_care=kernel.schema_care,
+    )
+
+
+def _remember(kernel: Kernel) -> Remembered:
+    return Remembered(memory=kernel.asking.memory, answers=kernel.asking.answers)
 
 
 def is_dsn(location: Path | str) -> bool:

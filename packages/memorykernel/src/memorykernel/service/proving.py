@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import msgspec
+from msgspec import UNSET
 
 from memorykernel.core.context_package import encode_package
-from memorykernel.core.proof import PROOF_VERSION, PROVABLE, Proof, ProofSnapshot, list_steps
+from memorykernel.core.proof import PROOF_VERSION, PROVABLE, Proof, ProofSnapshot, encode_proof, list_steps
 from memorykernel.core.question import PolicyQuestion
 from memorykernel.core.ruleset import POLICY_RULESETS, PolicyRuleset
 from memorykernel.errors import ContextLookupFailed, InvalidRequest
@@ -23,6 +24,10 @@ class Proving:
     remembered: Remembered
     provenance: Provenance
     schema_care: SchemaCare
+
+    def write(self, context_package_id: str) -> bytes:
+        """The proof of a stored policy answer as its document; raises as `prove`."""
+        return encode_proof(self.prove(context_package_id))
 
     def prove(self, context_package_id: str) -> Proof:
         """The proof of a stored policy answer.
@@ -66,7 +71,6 @@ class Proving:
 
 
 def _complete(question: PolicyQuestion, rules: PolicyRuleset) -> PolicyQuestion:
-    """Rules that know two times are shown a null where an older contract said nothing."""
-    if rules.needs_patterns and not question.as_known_at:
-        return msgspec.structs.replace(question, as_known_at=None)
-    return question
+    """The question as the package shows it: rules that know two times show a null where none was named."""
+    known_at = question.as_known_at or None
+    return msgspec.structs.replace(question, as_known_at=known_at if rules.needs_patterns else UNSET)

@@ -1,0 +1,72 @@
+"""`mk replay`, `mk proof`: an answer computed again, and a file that proves it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from memorykernel.cli.output import narrate, print_record, print_result
+from memorykernel.cli.target import Database, open_existing
+from memorykernel.errors import InvalidRequest
+from memorykernel.wiring import open_proving, open_replaying
+
+AnswerId = Annotated[str, typer.Argument(help="The context_package_id of a kept answer.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON; this command prints nothing else.")]
+
+
+def replay(
+    ctx: typer.Context, context_package_id: AnswerId, as_json: Json = True, db: Database = None
+) -> None:
+    """Compute a kept answer again; exit 0 when its bytes come out, 1 when others do."""
+    outcome = open_replaying(open_existing(ctx, db, None)).replay(context_package_id)
+    print_record(outcome)
+    if not outcome.identical:
+        narrate("the answer is not what its rules give on its state; find the damage with 'mk verify'")
+        raise typer.Exit(1)
+
+
+def proof(
+    ctx: typer.Context,
+    subject: Annotated[
+        str, typer.Argument(help="The context_package_id to prove; or 'check'.", show_default=False)
+    ],
+    file: Annotated[Path | None, typer.Argument(help="After 'check': the proof.", show_default=False)] = None,
+    output: Annotated[Path | None, typer.Option("-o", help="Where to write; stdout if absent.")] = None,
+    as_json: Json = True,
+    db: Database = None,
+) -> None:
+    """Write the proof of an answer, or check one without a database: mk proof check FILE."""
+    if subject == "check":
+        _check(file)
+    else:
+        _write(open_proving(open_existing(ctx, db, None)).write(subject), output)
+
+
+def _check(file: Path | None) -> None:
+    # Imported here: it is a program of its own.
+    from memorykernel.cli.proof_check import Refused, check_proof
+
+    if file is None or not file.is_file():
+        raise InvalidRequest("no proof is named; expected 'mk proof check FILE'")
+    try:
+        shown = check_proof(file.read_bytes())
+    except Refused as refused:
+        print_result(msgspec.json.encode({"holds": False, "because": str(refused)}))
+        raise typer.Exit(1) from refused
+    print_result(msgspec.json.encode({"holds": True} | shown))
+
+
+def _write(document: bytes, output: Path | None) -> None:
+    if output is None:
+        sys.stdout.buffer.write(document + b"\n")
+        sys.stdout.buffer.flush()
+        return
+    try:
+        output.write_bytes(document + b"\n")
+    except OSError as exc:
+        raise InvalidRequest(f"'{output}' cannot be written: {exc.strerror}; name another file") from exc
+    narrate(f"{output}: {len(document):,} bytes; check it with 'mk proof check {output}'")
