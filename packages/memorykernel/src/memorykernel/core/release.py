@@ -11,9 +11,12 @@ from pathlib import PurePosixPath
 from typing import Final
 
 import msgspec
-from contracts.core.service import KNOWN_SERVICE_CONTRACTS, SERVICE_V3
+from contracts.core.service import KNOWN_SERVICE_CONTRACTS, SERVICE_V3, SERVICE_V4
 
+from memorykernel.core.ordering_v2 import NAME as POLICY_V2
+from memorykernel.core.ordering_v3 import NAME as POLICY_V3
 from memorykernel.core.recall_ordering_v2 import NAME as RECALL_V2
+from memorykernel.core.recall_ordering_v3 import NAME as RECALL_V3
 from memorykernel.core.ruleset import POLICY_RULESETS, RECALL_RULESETS, PolicyRuleset, RecallRuleset
 from memorykernel.errors import ReleaseInvalid
 
@@ -50,10 +53,11 @@ class Release(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 def default_release(service_contract: str = SERVICE_V3) -> Release:
     """What runs without a release folder: the newest rules and schema under a known contract."""
+    grown = service_contract == SERVICE_V4
     release = Release(
         service_contract=service_contract,
-        ruleset="ordering.v2",
-        recall_ruleset=RECALL_V2,
+        ruleset=POLICY_V3 if grown else POLICY_V2,
+        recall_ruleset=RECALL_V3 if grown else RECALL_V2,
         schema_version=SCHEMA_VERSIONS[-1],
     )
     _check(release)
