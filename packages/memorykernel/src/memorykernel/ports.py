@@ -13,6 +13,7 @@ from memorykernel.core.admission import NewRecord
 from memorykernel.core.bundle import BundleFile, Manifest, Member, StoreState
 from memorykernel.core.evidence import PolicyEvidence, RecallEvidence, Snapshot
 from memorykernel.core.proof import ProofEntry, ProofInput
+from memorykernel.core.published import PublishedAnswer, PublishedManifest
 from memorykernel.core.question import PolicyQuestion
 from memorykernel.core.record import Link, Scope
 from memorykernel.core.schema_status import SchemaStatus
@@ -59,9 +60,8 @@ class WriteTransaction(Protocol):
         """Read what can contradict a constraint.
 
         Args:
-            scope: The constraint's.
-            effect: The effect of the constraints to read; None for both.
-            limit: At most so many constraints, the newest first; ask for one more to see whether there are more.
+            scope: The constraint's. effect: The effect of the constraints to read; None for both. limit: At
+            most so many constraints, the newest first; ask for one more to see whether there are more.
 
         Returns:
             Constraints of the effect that can match a question that `scope` matches too: in each field one of
@@ -181,8 +181,8 @@ class Memory(Protocol):
     def write(self, job: Callable[[WriteTransaction], Result], *, now_us: int) -> Result:
         """Run a job in one write transaction, and keep what it wrote unless it raises.
 
-        Durable when it returns. No other write comes between what the job reads and what it writes. A store may
-        run the job again on another state, so it must have no effect of its own.
+        Durable when it returns. No other write comes between what the job reads and what it writes. A store
+        may run the job again on another state, so it must have no effect of its own.
 
         Args:
             job: What to do.
@@ -248,9 +248,8 @@ class Answers(Protocol):
         """Stored answers to policy questions that have their question, oldest first.
 
         Args:
-            after: Only answers with a greater `answer_seq`.
-            limit: At most so many.
-            scope: Only questions that it can match: those whose values are equal to its exact fields and begin
+            after: Only answers with a greater `answer_seq`. limit: At most so many. scope: Only questions
+            that it can match: those whose values are equal to its exact fields and begin
                 with its prefixes; groups and `*` match all.
 
         Raises:
@@ -313,7 +312,8 @@ class WriteQueue(Protocol):
         """Run a use case where writes are made, soon, and commit it with others.
 
         Args:
-            work: What it writes to this store is durable when the ticket is done. It must not wait for a ticket.
+            work: What it writes to this store is durable when the ticket is done. It must not wait for a
+            ticket.
 
         Returns:
             A ticket with what `work` returned; fails with what it raised, or with WriteFailed.
@@ -425,7 +425,7 @@ class DataSource(Protocol):
 
 
 class Imported(NamedTuple):
-    """What an import did: lines taken over, lines that were there already, and answers left out of a merge."""
+    """What an import did: lines taken over, those that were there already, answers left out of a merge."""
 
     exact: bool
     added: int
@@ -445,6 +445,48 @@ class DataTarget(Protocol):
         Raises:
             BundleInvalid: A line is invalid, entries are missing, or a head does not come out.
             WriteConflict: A link leads nowhere, or the store has another record under the same id.
+            WriteFailed: The store could not.
+        """
+        ...
+
+
+class PublishedData(Protocol):
+    """What the published implementation wrote, to read from."""
+
+    def verify(self) -> PublishedManifest:
+        """Check what can be checked before anything is parsed.
+
+        Raises:
+            BundleInvalid: It is damaged, or of a kind that is not known.
+        """
+        ...
+
+    def read_records(self) -> Iterator[NewRecord]:
+        """All records, in any order, with their ids and times.
+
+        Raises:
+            BundleInvalid: One cannot be read, or says what no request may.
+        """
+        ...
+
+    def read_links(self) -> Iterator[Link]:
+        """Links that stand beside the records."""
+        ...
+
+    def read_answers(self) -> Iterator[PublishedAnswer]:
+        """Stored answers."""
+        ...
+
+
+class PublishedTarget(Protocol):
+    """A store that takes over published data."""
+
+    def load(self, data: PublishedData, *, now_us: int) -> Imported:
+        """Take over verified data, all of it or nothing; durable when it returns.
+
+        Raises:
+            BundleInvalid: A line is invalid.
+            WriteConflict: A link leads nowhere, or the store has other content under the same id.
             WriteFailed: The store could not.
         """
         ...

@@ -19,7 +19,15 @@ from memorykernel.core.bundle import (
 )
 from memorykernel.core.bundle_signature import PrivateKey, sign_manifest
 from memorykernel.core.instant import format_instant
-from memorykernel.ports import Bundle, BundleWriter, Clock, DataSource, DataTarget
+from memorykernel.ports import (
+    Bundle,
+    BundleWriter,
+    Clock,
+    DataSource,
+    DataTarget,
+    PublishedData,
+    PublishedTarget,
+)
 
 
 class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,12 +51,27 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     exported_at: str | None
 
 
+class TakeoverReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What taking over published data did.
+
+    Attributes:
+        added: Records, links and answers that were taken over.
+        identical: Those that were there already.
+        schema_version: The schema that the data says it has.
+    """
+
+    added: int
+    identical: int
+    schema_version: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moving:
     """Exports and imports one store."""
 
     source: DataSource
     target: DataTarget
+    published: PublishedTarget
     clock: Clock
 
     def export(
@@ -105,4 +128,19 @@ class Moving:
             answers_left_out=imported.left_out,
             source=manifest.state,
             exported_at=manifest.exported_at,
+        )
+
+    def take_over_published(self, data: PublishedData) -> TakeoverReport:
+        """Take over what the published implementation wrote, all of it or nothing.
+
+        Raises:
+            BundleInvalid: It is damaged, or says what no request may.
+            SchemaUnavailable: The store is too old.
+            WriteConflict: A link leads nowhere, or the store has other content under the same id.
+            WriteFailed: The store could not.
+        """
+        manifest = data.verify()
+        imported = self.published.load(data, now_us=self.clock.now_us())
+        return TakeoverReport(
+            added=imported.added, identical=imported.identical, schema_version=manifest.schema_version
         )
