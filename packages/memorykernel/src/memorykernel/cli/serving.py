@@ -13,6 +13,7 @@ import typer
 from memorykernel.cli.output import narrate
 from memorykernel.cli.target import Database, ReleaseFolder, choose_new_database, is_missing
 from memorykernel.core.release import Release
+from memorykernel.core.vocabulary import ConflictPolicy
 from memorykernel.errors import InvalidRequest, MemoryKernelError
 from memorykernel.wiring import (
     Durability,
@@ -79,6 +80,10 @@ def serve(
     durability: Annotated[
         Durability, typer.Option(help="Give an answer when it is on disk, or when the process may die.")
     ] = Durability.FULL,
+    conflicts: Annotated[
+        ConflictPolicy,
+        typer.Option(help="What becomes of a write through service.v4 that makes questions undecidable."),
+    ] = ConflictPolicy.WARN,
     log_requests: Annotated[
         bool, typer.Option("--log-requests", help="A line on stderr for every request.")
     ] = False,
@@ -100,6 +105,7 @@ def serve(
         hosts=tuple(allow_host or ()),
         log_requests=log_requests,
         durability=durability,
+        conflicts=conflicts,
     )
     openapi = load_release_openapi(release, chosen)
     if tenants is None:
