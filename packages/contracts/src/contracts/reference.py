@@ -50,13 +50,14 @@ class _Page:
         info = _node(self._document.get("info"))
         yield f"# {_text(info.get('title'))}, {_text(info.get('version'))}"
         yield ""
-        yield "Written from the contract's OpenAPI document by `python -m contracts.reference`; change it there."
+        yield "Written from the OpenAPI document by `python -m contracts.reference`; change it there."
         yield ""
         yield _text(info.get("description"), wrapped=True)
         for tag in _nodes(self._document.get("tags")):
             yield from ("", f"## {_text(tag.get('name'))}", "", _text(tag.get("description")))
             for path, method, operation in self._operations(_text(tag.get("name"))):
                 yield from self._operation(path, method, operation)
+        yield from self._shapes()
 
     def _operations(self, tag: str) -> Iterator[tuple[str, str, Node]]:
         for path, item in _node(self._document["paths"]).items():
@@ -74,7 +75,7 @@ class _Page:
         if body is not None:
             yield from ("", "Request:", "", *self._table(self._flatten(body)))
         responses = {
-            status: self._resolve(node) for status, node in _node(operation.get("responses")).items()
+            status: self._resolve(_node(node)) for status, node in _node(operation.get("responses")).items()
         }
         success = self._schema_of(responses.get("200", {}))
         if success is not None:
@@ -104,6 +105,17 @@ class _Page:
             meaning = _cell(schema.get("description") or described.get("description"))
             yield f"| `{name}`{' *' if is_required else ''} | {self._type(schema)} | {meaning} |"
 
+    def _shapes(self) -> Iterator[str]:
+        """Every named schema that has fields of its own, and the pattern of every named text."""
+        schemas = _node(_node(self._document.get("components")).get("schemas"))
+        yield from ("", "## Shapes", "", "`*` marks what is always there.")
+        for name, schema in sorted((name, _node(each)) for name, each in schemas.items()):
+            rows = list(self._table(self._flatten(schema)))
+            if rows or "pattern" in schema:
+                yield from ("", f"### {name}")
+                yield from ("", _text(schema["description"])) if "description" in schema else ()
+                yield from ("", *(rows or (f"Text that matches `{schema['pattern']}`.",)))
+
     def _errors(self, responses: dict[str, Node]) -> Iterator[str]:
         failures = {status: node for status, node in responses.items() if status != "200"}
         if not failures:
@@ -129,7 +141,10 @@ class _Page:
         required = {name for part in parts for name in _names(part.get("required"))}
         fields: dict[str, Node] = {}
         for part in parts:
-            fields |= {name: _node(each) for name, each in _node(part.get("properties")).items()}
+            for name, each in _node(part.get("properties")).items():
+                # A part that only narrows a field says less about it than the one that declares it.
+                if name not in fields or {"$ref", "type", "const", "enum"} & _node(each).keys():
+                    fields[name] = _node(each)
             for nested in _nodes(part.get("allOf")) if part is not whole else ():
                 fields |= {name: each for name, each, _ in self._flatten(nested)}
         return [(name, each, name in required) for name, each in fields.items()]
@@ -140,10 +155,8 @@ class _Page:
             named = self._resolve(schema)
             if values := _values(named):
                 return _list(values)
-            short = reference.rpartition("/")[2]
-            return (
-                short if "properties" in named or "oneOf" in named or "allOf" in named else self._type(named)
-            )
+            is_shape = {"properties", "oneOf", "allOf", "pattern"} & named.keys()
+            return reference.rpartition("/")[2] if is_shape else self._type(named)
         if values := _values(schema):
             return _list(values)
         for keyword, word in (("anyOf", " or "), ("oneOf", " or "), ("allOf", " and ")):
