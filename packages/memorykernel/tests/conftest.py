@@ -190,9 +190,10 @@ class ServerProcess:
 
 
 @contextmanager
-def running_server(db: Path, *arguments: str) -> Iterator[ServerProcess]:
+def running_server(db: Path | None, *arguments: str) -> Iterator[ServerProcess]:
     """Start `mk serve` on a free port, wait until it says that it is ready, and stop it at the end."""
-    command = [*MK, "serve", "--db", str(db), "--bind", "127.0.0.1:0", *arguments]
+    target = [] if db is None else ["--db", str(db)]
+    command = [*MK, "serve", *target, "--bind", "127.0.0.1:0", *arguments]
     with subprocess.Popen(command, env=MK_ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         line = process.stdout.readline()

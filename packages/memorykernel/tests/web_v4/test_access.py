@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -175,7 +174,7 @@ def test_mk_tokens_adds_lists_and_revokes(
     assert entry.scopes == (TokenScope.READ, TokenScope.WRITE)
     assert run_mk("tokens", "revoke", "--access", path, entry.id).returncode == 0
     assert load_access(path).find(token) is None
-    assert os.listdir(tmp_path) == ["access.toml"]
+    assert [each.name for each in tmp_path.iterdir()] == ["access.toml"]
     for arguments, says in (
         (("revoke", "--access", path, entry.id), "no token has the id"),
         (("add", "--access", path, "--scope", "root"), "expected read, write or admin"),
@@ -200,8 +199,8 @@ def test_addresses_local_names_and_configured_ones_pass(host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example:4010", "127.0.0.1.evil.example", "localhost.evil.example", "a.kernel.example",
-     "1.2.3", "127.0.0.1@evil.example", "[::1].evil.example", "evil.example:80:80"],
+    ["evil.example", "evil.example:4010", "127.0.0.1.evil.example", "localhost.evil.example",
+     "a.kernel.example", "1.2.3", "127.0.0.1@evil.example", "[::1].evil.example", "evil.example:80:80"],
 )  # fmt: skip
 def test_a_name_of_the_internet_is_refused(host: str) -> None:
     with pytest.raises(RefusedHost):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ def test_a_ticket_is_waited_for() -> None:
     async def scenario() -> None:
         worker = Worker(Idle())
         ticket: Ticket[str] = Ticket()
-        waiting = asyncio.create_task(worker.run(lambda: ticket, within(5000)))
+        begin: Callable[[], str | Ticket[str]] = lambda: ticket  # noqa: E731  # typed by its name
+        waiting = asyncio.create_task(worker.run(begin, within(5000)))
         assert await worker.run(lambda: "free meanwhile", within(5000)) == "free meanwhile"
         assert not waiting.done()
         ticket.resolve("durable")
@@ -68,7 +70,12 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
     async def scenario() -> None:
         worker = Worker(Idle(), max_queue=2)
         gate, started = threading.Event(), threading.Event()
-        first = asyncio.create_task(worker.run(lambda: started.set() or gate.wait(10), within(9000)))
+
+        def hold() -> bool:
+            started.set()
+            return gate.wait(10)
+
+        first = asyncio.create_task(worker.run(hold, within(9000)))
         await asyncio.to_thread(started.wait, 10)
         rest = [asyncio.create_task(worker.run(lambda: True, within(9000))) for _ in range(2)]
         await asyncio.sleep(0)

@@ -81,13 +81,19 @@ class SqliteFile:
                 probe.unlink(missing_ok=True)
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self, *, one_statement: bool = False) -> Iterator[sqlite3.Connection]:
         """A read of one consistent state, whatever is written meanwhile.
+
+        Args:
+            one_statement: Leave out the transaction, which a single statement does not need.
 
         Raises:
             DatabaseMissing: There is no such file.
         """
         connection = self._open(create=False)
+        if one_statement:
+            yield connection
+            return
         connection.execute("BEGIN")
         try:
             yield connection

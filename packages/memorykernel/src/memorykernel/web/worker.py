@@ -63,7 +63,7 @@ class Worker:
 
     Args:
         store: What the jobs work on.
-        max_queue: How many jobs may wait.
+        max_queue: How many jobs may wait while one runs.
 
     Attributes:
         store: The same; only jobs may use it, but for `interrupt`.
@@ -74,7 +74,7 @@ class Worker:
         self._max_queue = max_queue
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._lock = threading.Lock()
-        self._waiting = 0
+        self._pending = 0
         self._running: _Job | None = None
         # A daemon: a job that never ends must not keep the process from ending.
         self._thread = threading.Thread(target=self._work, name="memory", daemon=True)
@@ -82,8 +82,8 @@ class Worker:
 
     @property
     def depth(self) -> int:
-        """How many jobs wait."""
-        return self._waiting
+        """How many jobs wait, in the queue or for the commit that they share; without the one that runs."""
+        return max(0, self._pending - (self._running is not None))
 
     async def run(self, work: Callable[[], Result | Ticket[Result]], limit: Limit) -> Result:
         """Run a job and wait for its outcome; of a ticket, until it is done.
@@ -92,18 +92,24 @@ class Worker:
             MemoryKernelError: What the job raised; or the limit's own, when the queue is full or the
                 deadline passed. Then nothing of the job is kept.
         """
-        if self._waiting >= self._max_queue:
+        # One runs. Counted here alone, on the event loop; what waits for a shared commit is waiting too.
+        if self._pending > self._max_queue:
             raise limit.refuse_overload()
         job = _Job(work, Attempt(limit.deadline_s))
         timer = None
         if limit.deadline_s is not None:
             timer = job.loop.call_at(limit.deadline_s, self._expire, job, limit)
-        with self._lock:
-            self._waiting += 1
+        self._pending += 1
         self._queue.put(job)
         try:
             return cast("Result", await job.future)
+        except asyncio.CancelledError:
+            # The grace time of a shutdown is over: who asked hears nothing, so nothing may be kept.
+            job.attempt.stop()
+            self._interrupt(job)
+            raise
         finally:
+            self._pending -= 1
             if timer is not None:
                 timer.cancel()
 
@@ -124,7 +130,6 @@ class Worker:
         with self._lock:
             if job.work is not None and self._running is not job:
                 job.work = None
-                self._waiting -= 1
         job.fail(limit.describe_timeout())
         self._interrupt(job)
 
@@ -145,7 +150,6 @@ class Worker:
             work = job.work
             if work is None:
                 return
-            self._waiting -= 1
             self._running = job
         ticket: Ticket[Any]
         try:
