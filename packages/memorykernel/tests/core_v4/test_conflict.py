@@ -216,6 +216,29 @@ def test_superseding_a_rule_can_bring_a_conflict_of_others_forward() -> None:
     }
 
 
+def test_retiring_the_rule_of_a_group_brings_a_conflict_forward_for_its_members() -> None:
+    allows, denies = make_rule(1, effect=Effect.ALLOW, actor="*"), make_rule(2, actor="*")
+    of_staff = make_rule(3, actor="staff", actor_match=Match.GROUP)
+    member = make_membership(4, Field.ACTOR, "staff", "ann")
+    new = make_rule(5, actor="bob")
+    (conflict,) = check(new, allows, denies, of_staff, member, supersedes=(of_staff.memory_version_id,))
+    assert conflict.witness.actor == "ann"
+
+
+def test_a_question_that_had_a_conflict_has_no_new_one() -> None:
+    lower = (make_rule(1, effect=Effect.ALLOW, actor="*"), make_rule(2, actor="*"))
+    higher = (
+        make_rule(3, effect=Effect.ALLOW, actor="staff", actor_match=Match.GROUP),
+        make_rule(4, actor="staff", actor_match=Match.GROUP),
+    )
+    both = find_conflicts(Universe(lower).evidence(), Universe((*lower, *higher)).evidence())
+    assert both.conflicts == ()
+    member = make_membership(5, Field.ACTOR, "staff", "ann")
+    assert check(member, *lower, *higher) == ()
+    (conflict,) = check(member, *higher)
+    assert conflict.witness.actor == "ann"
+
+
 def test_a_check_is_bounded_and_says_when_it_has_not_seen_everything() -> None:
     many = tuple(make_rule(n, effect=Effect.ALLOW) for n in range(30))
     evidence = Universe(many).evidence()
