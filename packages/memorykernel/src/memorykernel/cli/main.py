@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from memorykernel.cli import database, evidence, memory, query, serving, tokens
+from memorykernel.cli import database, evidence, explain, memory, query, serving, tokens
 from memorykernel.cli.target import Target
 from memorykernel.errors import (
     ContextLookupFailed,
@@ -45,6 +45,7 @@ app.add_typer(memory.app, name="memory")
 app.add_typer(query.app, name="query")
 app.add_typer(query.context_app, name="context")
 app.add_typer(tokens.app, name="tokens")
+app.add_typer(explain.app, name="explain")
 
 
 def _print_version(wanted: bool) -> None:

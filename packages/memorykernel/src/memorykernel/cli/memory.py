@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
+import msgspec
 import typer
+from contracts.core.service import SERVICE_V4
 
-from memorykernel.cli.output import print_record
+from memorykernel.cli.output import print_record, print_written
 from memorykernel.cli.target import Database, ReleaseFolder, open_existing
-from memorykernel.core.request import AddConstraint, AddLink, AddSummary
-from memorykernel.core.vocabulary import Authority, Effect, Relation, SummaryType, TruthStatus
+from memorykernel.core.request import AddConstraint, AddConstraintV4, AddLink, AddSummary
+from memorykernel.core.vocabulary import Authority, Effect, Match, Relation, SummaryType, TruthStatus
+from memorykernel.service.idempotency import check_key
+from memorykernel.wiring import build_suite
 
 app = typer.Typer(help="Write records and links.", no_args_is_help=True)
 add_app = typer.Typer(help="Add a record; what is acknowledged is durable.", no_args_is_help=True)
@@ -27,6 +31,11 @@ Truth = Annotated[TruthStatus, typer.Option(help="How the writer came to hold th
 Binding = Annotated[Authority, typer.Option(help="How much the source binds.", show_default=False)]
 Time = Annotated[str | None, typer.Option(help="RFC 3339 in UTC.")]
 VersionIds = Annotated[list[str] | None, typer.Option(help="A memory_version_id; repeatable.")]
+Matching = Annotated[Match, typer.Option(help="How the field of a question is compared with it.")]
+Expiry = Annotated[str | None, typer.Option(help="When it ceases to have effect; RFC 3339 in UTC.")]
+Key = Annotated[
+    str | None, typer.Option(help="A name for this write: repeated under it, it is made once.")
+]
 
 
 @add_app.command("constraint")
@@ -51,10 +60,18 @@ def add_constraint(
     effective_at: Time = None,
     supersedes: VersionIds = None,
     contradicts: VersionIds = None,
+    actor_match: Matching = Match.EXACT,
+    action_match: Matching = Match.EXACT,
+    resource_match: Matching = Match.EXACT,
+    expires_at: Expiry = None,
+    key: Key = None,
     db: Database = None,
     release: ReleaseFolder = None,
 ) -> None:
     """Remember that an effect applies to a scope; '*' matches everything."""
+    matches = {"actor_match": actor_match, "action_match": action_match, "resource_match": resource_match}
+    is_grown = expires_at or key or any(each is not Match.EXACT for each in matches.values())
+    kernel = open_existing(ctx, db, release, SERVICE_V4 if is_grown else None)
     request = AddConstraint(
         actor=actor,
         action=action,
@@ -76,7 +93,11 @@ def add_constraint(
         supersedes=tuple(supersedes or ()),
         contradicts=tuple(contradicts or ()),
     )
-    print_record(open_existing(ctx, db, release).remembering.add_record(request))
+    if kernel.release.service_contract == SERVICE_V4:
+        grown = AddConstraintV4(**msgspec.structs.asdict(request), **matches, expires_at=expires_at)
+        print_written(build_suite(kernel).guarding.add_record(grown, key=key and check_key(key)))
+    else:
+        print_record(kernel.remembering.add_record(request))
 
 
 def _summary_command(record_type: SummaryType) -> Callable[..., None]:

@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from memorykernel.service.idempotency import Written
+
 CLI_CONTRACT: Final = "cli.v1"
 
 
@@ -21,6 +23,14 @@ def print_result(data: bytes) -> None:
 def print_record(record: msgspec.Struct) -> None:
     """Print a record as `print_result` does."""
     print_result(msgspec.json.encode(record))
+
+
+def print_written(written: Written) -> None:
+    """Print what a guarded write made, and warn of the conflicts it brought."""
+    print_result(bytes(written.data))
+    if written.conflicts:
+        more = " and more" if written.more_conflicts else ""
+        narrate(f"warning: in conflict since this write: {', '.join(written.conflicts)}{more}")
 
 
 def narrate(line: str) -> None:

@@ -6,17 +6,21 @@ from typing import Annotated, Final
 
 import msgspec
 import typer
+from contracts.core.service import SERVICE_V4
 
 from memorykernel.cli.output import print_result
 from memorykernel.cli.target import Database, ReleaseFolder, open_existing
-from memorykernel.core.request import Ask, Recall
-from memorykernel.core.vocabulary import PublishedType, Result
+from memorykernel.core.request import Ask, AskV4, Recall, RecallV4
+from memorykernel.core.vocabulary import PublishedType, RecordType, Result
 
 app = typer.Typer(help="Ask questions; every answer is kept.", no_args_is_help=True)
 context_app = typer.Typer(help="Answers that were given.", no_args_is_help=True)
 
 Text = Annotated[str, typer.Option(show_default=False)]
 AsOf = Annotated[str | None, typer.Option(help="RFC 3339 in UTC; now if absent.")]
+AsKnownAt = Annotated[
+    str | None, typer.Option(help="Answer from what was known at a time, or at a snapshot (txn_...).")
+]
 EXIT_CODES: Final = {Result.ALLOW: 0, Result.DENY: 1, Result.INCONCLUSIVE: 3}
 
 
@@ -36,6 +40,7 @@ def ask(
     action: Text,
     resource: Text,
     as_of: AsOf = None,
+    as_known_at: AsKnownAt = None,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit 0 for allow, 1 for deny, 3 for inconclusive.")
     ] = False,
@@ -43,8 +48,11 @@ def ask(
     release: ReleaseFolder = None,
 ) -> None:
     """Ask whether an actor may do an action to a resource."""
+    kernel = open_existing(ctx, db, release, None if as_known_at is None else SERVICE_V4)
     request = Ask(text=text, actor=actor, action=action, resource=resource, as_of=as_of)
-    package = open_existing(ctx, db, release).asking.ask(request)
+    if kernel.release.service_contract == SERVICE_V4:
+        request = AskV4(**msgspec.structs.asdict(request), as_known_at=as_known_at)
+    package = kernel.asking.ask(request)
     print_result(package)
     if exit_code:
         raise typer.Exit(EXIT_CODES[msgspec.json.decode(package, type=_Answered).answer.result])
@@ -55,15 +63,26 @@ def recall(
     ctx: typer.Context,
     text: Text,
     record_type: Annotated[
-        list[PublishedType] | None, typer.Option(help="Repeatable; all but constraints if absent.")
+        list[RecordType] | None, typer.Option(help="Repeatable; all but constraints if absent.")
     ] = None,
     as_of: AsOf = None,
+    as_known_at: AsKnownAt = None,
+    cursor: Annotated[str | None, typer.Option(help="The next_cursor of the page before.")] = None,
     db: Database = None,
     release: ReleaseFolder = None,
 ) -> None:
     """Find what is remembered about a text."""
-    request = Recall(text=text, record_types=tuple(record_type or ()), as_of=as_of)
-    print_result(open_existing(ctx, db, release).asking.recall(request))
+    types = tuple(record_type or ())
+    grown = as_known_at or cursor or RecordType.MEMBERSHIP in types
+    kernel = open_existing(ctx, db, release, SERVICE_V4 if grown else None)
+    request: Recall | RecallV4
+    if kernel.release.service_contract == SERVICE_V4:
+        request = RecallV4(
+            text=text, record_types=types, as_of=as_of, as_known_at=as_known_at, cursor=cursor
+        )
+    else:
+        request = Recall(text=text, record_types=tuple(map(PublishedType, types)), as_of=as_of)
+    print_result(kernel.asking.recall(request))
 
 
 @context_app.command("show")

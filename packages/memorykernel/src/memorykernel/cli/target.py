@@ -64,11 +64,19 @@ def is_missing(location: Path | str) -> bool:
     return isinstance(location, Path) and not location.exists()
 
 
-def open_existing(ctx: typer.Context, db: str | None, release: Path | None) -> Kernel:
+def open_existing(
+    ctx: typer.Context, db: str | None, release: Path | None, service_contract: str | None = None
+) -> Kernel:
     """A kernel on a database that exists; a mistyped path must not make an empty one.
+
+    Args:
+        ctx, db: Where the database is named.
+        release: The release's folder.
+        service_contract: What the command needs the release to speak; None for whatever it speaks.
 
     Raises:
         DatabaseMissing: There is no such file.
+        ReleaseInvalid: The release speaks another contract.
     """
     path = choose_database(ctx, db)
     if isinstance(path, Path) and not path.is_file():
@@ -76,4 +84,4 @@ def open_existing(ctx: typer.Context, db: str | None, release: Path | None) -> K
             f"there is no database at '{path}';"
             f" correct the path, or create it with 'mk db migrate --db {path}'"
         )
-    return open_kernel(path, choose_release(release))
+    return open_kernel(path, choose_release(release, service_contract))
