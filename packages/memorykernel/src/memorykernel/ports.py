@@ -373,7 +373,7 @@ class EncodedLines(NamedTuple):
     """NDJSON lines to export, and how many."""
 
     data: bytes
-    count: int
+    lines: int
 
 
 class BundleWriter(Protocol):

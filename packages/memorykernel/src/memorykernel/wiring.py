@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from contracts.core.service import SERVICE_V4
 
@@ -36,10 +37,14 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from memorykernel.adapters.postgres_database import PostgresDatabase
+    from memorykernel.adapters.sqlite_backup import BackupReport, RestoreReport
     from memorykernel.adapters.sqlite_group import SqliteGroup
     from memorykernel.adapters.sqlite_integrity import IntegrityReport
+    from memorykernel.core.bundle_signature import PrivateKey
+    from memorykernel.service.moving import ImportReport, Moving, TakeoverReport
     from memorykernel.service.suite import Suite
     from memorykernel.web.app import Access, Tables
+    from memorykernel.web.console.site import Example
     from memorykernel.web.metrics import WorkerSlot
     from memorykernel.web.routes import Endpoints
     from memorykernel.web.server import Service
@@ -442,6 +447,65 @@ def _build_tables(
     return {**published, SERVICE_V4: EndpointsV4(base=base, suite=build_suite(kernel, conflicts))}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleOptions:
+    """How the console behaves.
+
+    Attributes:
+        name: The database's name, as a person knows it.
+        timeout_ms: How long a page may take.
+        hosts: Host names that are answered to, besides addresses and local names.
+        examples: Questions to begin with.
+    """
+
+    name: str
+    timeout_ms: int = 10_000
+    hosts: tuple[str, ...] = ()
+    examples: tuple[Example, ...] = ()
+
+
+def build_console(kernel: Kernel, options: ConsoleOptions) -> Service:
+    """The pages of a kernel, with a worker thread of their own; they answer by the rules of service.v4.
+
+    Args:
+        kernel: Used by nobody else.
+        options: How it behaves.
+    """
+    from memorykernel.service.picturing import Picturing
+    from memorykernel.web.access import HostCheck
+    from memorykernel.web.console.app import build_pages
+    from memorykernel.web.console.site import Site
+    from memorykernel.web.server import Service
+    from memorykernel.web.tenancy import Workers
+
+    remembered, care = _remember(kernel), kernel.schema_care
+    workers = Workers(max_queue=64)
+    site = Site(
+        name=options.name,
+        asking=replace(kernel.asking, release=default_release(SERVICE_V4)),
+        suite=build_suite(kernel),
+        remembered=remembered,
+        picturing=Picturing(memory=remembered.memory, remembered=remembered, schema_care=care),
+        clock=kernel.remembering.clock,
+        worker=workers.start(kernel.file),
+        hosts=HostCheck(options.hosts),
+        timeout_ms=options.timeout_ms,
+        examples=options.examples,
+    )
+    return Service(app=build_pages(site), close=workers.close)
+
+
+def add_console(service: Service, console: Service) -> Service:
+    """Let a service answer with the pages too, below /console."""
+    from memorykernel.web.console.app import put_before
+
+    def close() -> None:
+        console.close()
+        service.close()
+
+    return replace(service, app=put_before(console.app, service.app), close=close)
+
+
 def build_suite(kernel: Kernel, conflicts: ConflictPolicy = ConflictPolicy.WARN) -> Suite:
     """The use cases that service.v4 adds, over a kernel's store."""
     provenance = None
@@ -494,3 +558,104 @@ def _build_access(
     return Access(
         source=AccessFile(tenants.access), lobby=lobby, open_tenant=open_tenant, only_tenant=allowed
     )
+
+
+def open_moving(location: Path | str, *, clock: Clock | None = None) -> Moving:
+    """The use cases that move the data of a SQLite file, which need not exist.
+
+    Raises:
+        InvalidRequest: It is no file.
+    """
+    # Imported here: keys and encryption take longer to load than most commands to run.
+    from memorykernel.adapters.bundle_source import SqliteSource
+    from memorykernel.adapters.bundle_target import SqliteTarget
+    from memorykernel.adapters.published_target import PublishedSqliteTarget
+    from memorykernel.service.moving import Moving
+
+    file = SqliteFile(_require_file(location))
+    return Moving(
+        source=SqliteSource(file),
+        target=SqliteTarget(file),
+        published=PublishedSqliteTarget(file),
+        clock=clock or SystemClock(),
+    )
+
+
+def load_export_keys(sign_key: Path | None, recipients: list[str]) -> tuple[PrivateKey | None, list[Any]]:
+    """The keys that an export is signed with and encrypted to.
+
+    Raises:
+        KeyUnusable: One is not what it should be.
+    """
+    from memorykernel.adapters.bundle_seal import load_sign_key, parse_recipient
+
+    key = None if sign_key is None else load_sign_key(sign_key)
+    return key, [parse_recipient(each) for each in recipients]
+
+
+def write_export(
+    moving: Moving,
+    target: Path | None,
+    *,
+    exported_at: str | None,
+    sign_key: PrivateKey | None,
+    recipients: list[Any],
+) -> int:
+    """Export into a new file, or to standard output if None; its size in bytes, 0 for standard output.
+
+    Raises:
+        SchemaUnavailable: The store is older than schema 4.
+        QueryFailed: The store could not be read, or is damaged.
+        WriteConflict: There is such a file already.
+        WriteFailed: It could not be written.
+    """
+    from memorykernel.adapters.bundle_archive import TarWriter
+    from memorykernel.adapters.bundle_file import write_file, write_stream
+
+    chunks = moving.export(TarWriter(), exported_at=exported_at, sign_key=sign_key)
+    if target is not None:
+        return write_file(chunks, target, recipients)
+    write_stream(chunks, sys.stdout.buffer, recipients)
+    return 0
+
+
+def import_file(
+    moving: Moving, path: Path, *, verify_key: Path | None, identity: Path | None
+) -> ImportReport | TakeoverReport:
+    """Take over a bundle, or what the published implementation wrote.
+
+    Raises:
+        InvalidRequest: Keys are named for a file that has no signature and no encryption.
+        KeyUnusable: A key file is not what it should be.
+        MemoryKernelError: As `Moving.take_over` and `Moving.take_over_published`.
+    """
+    from memorykernel.adapters.bundle_file import Kind, find_kind, open_bundle, open_published
+
+    kind = find_kind(path)
+    if kind is Kind.BUNDLE:
+        return moving.take_over(open_bundle(path, verify_key=verify_key, identity=identity))
+    if verify_key is not None or identity is not None:
+        raise InvalidRequest(f"a {kind} is neither signed nor encrypted; leave the keys out if you trust it")
+    return moving.take_over_published(open_published(path, kind))
+
+
+def back_up_file(location: Path | str, target: Path, progress: Callable[[int, int], None]) -> BackupReport:
+    """Copy a SQLite file while it is used; see `adapters.sqlite_backup`."""
+    from memorykernel.adapters.sqlite_backup import back_up
+
+    return back_up(SqliteFile(_require_file(location)), target, progress)
+
+
+def restore_file(
+    backup: Path, location: Path | str, *, replace: bool, progress: Callable[[int, int], None]
+) -> RestoreReport:
+    """Put a backup in the place of a SQLite file; see `adapters.sqlite_backup`."""
+    from memorykernel.adapters.sqlite_backup import restore
+
+    return restore(backup, _require_file(location), replace=replace, progress=progress)
+
+
+def _require_file(location: Path | str) -> Path:
+    if is_dsn(location):
+        raise InvalidRequest("this works on SQLite files; use pg_dump for a PostgreSQL database")
+    return Path(location)

@@ -132,7 +132,7 @@ class TarWriter:
         self._counts[member] += 1
         path = name_chunk(member, self._counts[member])
         sha256 = hashlib.sha256(lines.data).hexdigest()
-        self._files.append(BundleFile(path=path, sha256=sha256, records=lines.count))
+        self._files.append(BundleFile(path=path, sha256=sha256, records=lines.lines))
         return self.encode_file(path, lines.data)
 
     def list_files(self) -> tuple[BundleFile, ...]:

@@ -22,7 +22,9 @@ from memorykernel.adapters.bundle_archive import Opener, Readable
 from memorykernel.core.bundle_signature import PrivateKey, PublicKey
 from memorykernel.errors import BundleInvalid, KeyUnusable
 
-_AGE_BEGINS: Final = b"age-encryption.org/v1\n"
+AGE_BEGINS: Final = b"age-encryption.org/v1\n"
+"""How an encrypted file begins."""
+
 _READ_ONLY_OWNER: Final = 0o077
 
 
@@ -103,7 +105,7 @@ def make_opener(path: Path, identities: list[Any] | None) -> Opener:
     """
     try:
         with path.open("rb") as file:
-            is_sealed = file.read(len(_AGE_BEGINS)) == _AGE_BEGINS
+            is_sealed = file.read(len(AGE_BEGINS)) == AGE_BEGINS
     except OSError as exc:
         raise BundleInvalid(f"'{path}' cannot be read: {exc.strerror}; correct the path") from exc
     if not is_sealed:

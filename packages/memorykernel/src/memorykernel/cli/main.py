@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from memorykernel.cli import database, evidence, explain, memory, query, serving, tokens
+from memorykernel.cli import database, evidence, explain, importing, memory, moving, query, serving, tokens
 from memorykernel.cli.target import Target
 from memorykernel.errors import (
     ContextLookupFailed,
@@ -40,6 +40,10 @@ app = typer.Typer(
 app.command("serve")(serving.serve)
 app.command("replay")(evidence.replay)
 app.command("proof")(evidence.proof)
+app.command("export")(moving.export)
+app.command("backup")(moving.backup)
+app.command("restore")(moving.restore)
+app.add_typer(importing.app, name="import")
 app.add_typer(database.app, name="db")
 app.add_typer(memory.app, name="memory")
 app.add_typer(query.app, name="query")
