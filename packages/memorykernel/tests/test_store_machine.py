@@ -9,8 +9,9 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -23,6 +24,8 @@ from memorykernel.core.record import MemoryRecord
 from memorykernel.core.request import AddConstraint, AddLink, Ask, read_request
 from memorykernel.errors import WriteConflict
 from memorykernel.wiring import Kernel
+
+from packages.memorykernel.tests.postgres_cluster import Server
 
 RELEASES = {
     ruleset: Release(
@@ -53,11 +56,15 @@ def as_candidate(record: MemoryRecord) -> Candidate:
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """Two releases on one file beside a list."""
+    """Two releases on one database beside a list."""
+
+    def locate(self) -> Path | str:
+        """A new place for a database."""
+        raise NotImplementedError
 
     @initialize()
     def create(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="machine-"))
+        self.location = self.locate()
         self.kernels: dict[str, Kernel] = {}
         self.records: list[Candidate] = []
         self.links: set[tuple[str, str]] = set()
@@ -68,8 +75,7 @@ class StoreMachine(RuleBasedStateMachine):
     def reopen(self) -> None:
         for kernel in self.kernels.values():
             kernel.file.close()
-        path = self.folder / "memory.db"
-        self.kernels = {name: open_kernel(path, release) for name, release in RELEASES.items()}
+        self.kernels = {name: open_kernel(self.location, release) for name, release in RELEASES.items()}
         self.kernels["v2"].schema_care.migrate(dry_run=False)
 
     @rule(
@@ -173,11 +179,39 @@ class StoreMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         for kernel in getattr(self, "kernels", {}).values():
             kernel.file.close()
+
+
+class SqliteMachine(StoreMachine):
+    """On a file."""
+
+    def locate(self) -> Path:
+        self.folder = Path(tempfile.mkdtemp(prefix="machine-"))
+        return self.folder / "memory.db"
+
+    def teardown(self) -> None:
+        super().teardown()
         if hasattr(self, "folder"):
             shutil.rmtree(self.folder)
 
 
-StoreMachine.TestCase.settings = settings(
-    max_examples=12, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
-)
-TestStore = StoreMachine.TestCase
+class PostgresMachine(StoreMachine):
+    """In a schema of the session's server."""
+
+    server: ClassVar[Server]
+
+    def locate(self) -> str:
+        return self.server.make_schema()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def give_server(postgres: Server) -> None:
+    """Hand the server to the machine, whose instances Hypothesis makes."""
+    PostgresMachine.server = postgres
+
+
+for machine in (SqliteMachine, PostgresMachine):
+    machine.TestCase.settings = settings(
+        max_examples=12, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+TestSqliteStore = SqliteMachine.TestCase
+TestPostgresStore = PostgresMachine.TestCase

@@ -177,7 +177,8 @@ class PostgresDatabase:
         if self._replica is not None and not newest and time.monotonic() >= self._replica_rests_until:
             try:
                 return self._replica.repeat(ask)
-            except psycopg.OperationalError:
+            except psycopg.Error:
+                # Also a table that it does not have yet: a standby follows migrations like everything else.
                 self._replica_rests_until = time.monotonic() + _REPLICA_REST_S
         return self._primary.repeat(ask)
 
