@@ -7,13 +7,17 @@ and the memberships of these values. A recall reads the postings of its terms. O
 because their published answers do.
 
 A question about an earlier state is the same statement with the state's last rows as bounds.
+
+The rows of a policy question come as one JSON text: fetching a row hands the interpreter's lock to another
+thread and back, which under load costs more than the row. JSON holds every column exactly but confidences and
+blobs.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -59,8 +63,25 @@ WITH hits AS MATERIALIZED (
 _HITS: Final = "LEFT JOIN hits m"
 
 
+_CLAIM: Final = ("h.head", "s.memory_version_id", "s.authority", "s.truth_status", "s.effective_at_us")
+_CONFIDENCE: Final = "r.confidence"
+_CONFIDENCE_AT: Final = len(_CLAIM) + 1 + CANDIDATE_COLUMNS.index("confidence")
+_ID_AT: Final = len(_CLAIM) + 1
+_CONFIDENCES: Final = """
+SELECT memory_version_id, confidence FROM records
+WHERE memory_version_id IN (SELECT value FROM json_each(?))
+"""
+
+
 def _assemble(
-    records: str, *, hits: str = "", join: str = "", grown: bool, known: bool, matched: bool = False
+    records: str,
+    *,
+    hits: str = "",
+    join: str = "",
+    grown: bool,
+    known: bool,
+    matched: bool = False,
+    as_json: bool = False,
 ) -> str:
     """Put a statement together from constants; values are always bound.
 
@@ -70,13 +91,18 @@ def _assemble(
         join: A join before that of the records.
         grown: The file has schema 4's columns.
         known: The question is about an earlier state.
-        matched: Select the number of matched terms, as the last column.
+        matched: Select the number of matched terms.
+        as_json: Select all rows as one; see `_decode_rows`.
     """
     columns = [f"r.{each}" for each in (*CANDIDATE_COLUMNS, *(RECORD_COLUMNS_4 if grown else ()))]
+    selected = [*_CLAIM, "m.matched" if matched else "NULL", *columns]
+    if as_json:
+        inexact = {"h.head": "hex(h.head)", _CONFIDENCE: f"{_CONFIDENCE} IS NOT NULL"}
+        row = ", ".join(inexact.get(each, each) for each in selected)
+        selected = [f"json_group_array(json_array({row}))"]
     head = ":entry_seq" if known else "(SELECT max(entry_seq) FROM memory_chain)"
     return f"""{hits}
-SELECT h.head, s.memory_version_id, s.authority, s.truth_status, s.effective_at_us,
-  {"m.matched" if matched else "NULL"}, {", ".join(columns)}
+SELECT {", ".join(selected)}
 FROM memory_chain h
 {join}
 LEFT JOIN records r {records}{" AND r.record_seq <= :newest_record_seq" if known else ""}
@@ -88,22 +114,26 @@ WHERE h.entry_seq = {head}
 
 
 def _both(
-    records: str, *, hits: str = "", join: str = "", matched: bool = False
+    records: str, *, hits: str = "", join: str = "", matched: bool = False, as_json: bool = False
 ) -> dict[tuple[bool, bool], str]:
     return {
-        (grown, known): _assemble(records, hits=hits, join=join, grown=grown, known=known, matched=matched)
+        (grown, known): _assemble(
+            records, hits=hits, join=join, grown=grown, known=known, matched=matched, as_json=as_json
+        )
         for grown in (False, True)
         for known in (False, True)
     }
 
 
-_BY_SCOPE: Final = "INDEXED BY records_by_scope ON "
+_BY_SCOPE: Final = f"INDEXED BY records_by_scope ON {_EXACT}"
 _EXACT_SQL: Final = {
-    **_both(f"{_BY_SCOPE}{_EXACT}"),
-    (True, False): _assemble(f"{_BY_SCOPE}{_EXACT} AND r.matching IS NULL", grown=True, known=False),
-    (True, True): _assemble(f"{_BY_SCOPE}{_EXACT} AND r.matching IS NULL", grown=True, known=True),
+    (grown, known): _assemble(
+        f"{_BY_SCOPE}{' AND r.matching IS NULL' if grown else ''}", grown=grown, known=known, as_json=True
+    )
+    for grown in (False, True)
+    for known in (False, True)
 }
-_PATTERN_SQL: Final = _both("ON r.record_seq = m.record_seq", hits=_PATTERN_HITS, join=_HITS)
+_PATTERN_SQL: Final = _both("ON r.record_seq = m.record_seq", hits=_PATTERN_HITS, join=_HITS, as_json=True)
 _TYPES_SQL: Final = _both(f"ON {_OF_TYPES}")
 _TERMS_SQL: Final = _both(
     f"ON r.record_seq = m.record_seq AND {_OF_TYPES}", hits=_TERM_HITS, join=_HITS, matched=True
@@ -111,6 +141,8 @@ _TERMS_SQL: Final = _both(
 POLICY_SQL: Final = _EXACT_SQL[True, False]
 PATTERN_SQL: Final = _PATTERN_SQL[True, False]
 RECALL_SQL: Final = _TERMS_SQL[True, False]
+
+_ROWS: Final = msgspec.json.Decoder(list[list[Any]])
 
 Bounds = dict[str, str | int]
 
@@ -123,13 +155,18 @@ def read_policy_rows(
     patterns: bool,
     known: Snapshot | None,
 ) -> list[Row]:
-    """The rows of a policy question: one per candidate and claimant, at least one."""
+    """The rows of a policy question: one per candidate and claimant, at least one.
+
+    One statement sees one state, so the connection need not be in a transaction; what a second one reads, the
+    confidences of records that the first one found, never changes.
+    """
     asked: Bounds = {"actor": question.actor, "action": question.action, "resource": question.resource}
     statements = _EXACT_SQL
     if patterns:
         statements = _PATTERN_SQL
         asked |= {f"{field}_keys": _encode_list(list_keys(str(asked[field]))) for field in _FIELDS}
-    return connection.execute(statements[grown, known is not None], asked | _bound(known)).fetchall()
+    (encoded,) = connection.execute(statements[grown, known is not None], asked | _bound(known)).fetchone()
+    return _decode_rows(connection, encoded)
 
 
 def read_type_rows(
@@ -213,6 +250,22 @@ def _read_names(connection: sqlite3.Connection, after: int, newest: int) -> list
         " WHERE record_seq > ? AND record_seq <= ?",
         (after, newest),
     ).fetchall()
+
+
+def _decode_rows(connection: sqlite3.Connection, encoded: str) -> list[Row]:
+    """Undo what `as_json` does."""
+    try:
+        rows: list[list[Any]] = _ROWS.decode(encoded)
+    except msgspec.DecodeError as exc:
+        raise sqlite3.DatabaseError(f"a record cannot be decoded: {exc}") from exc
+    confident = {row[_ID_AT] for row in rows if row[_CONFIDENCE_AT]}
+    exact: dict[str, float] = {}
+    if confident:
+        exact = dict(connection.execute(_CONFIDENCES, (_encode_list(confident),)).fetchall())
+    for row in rows:
+        row[0] = bytes.fromhex(row[0])
+        row[_CONFIDENCE_AT] = exact.get(row[_ID_AT])
+    return list(map(tuple, rows))
 
 
 def _bound(known: Snapshot | None) -> Bounds:

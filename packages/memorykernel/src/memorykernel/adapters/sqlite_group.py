@@ -88,13 +88,13 @@ class _GroupFile(SqliteFile):
         return connection
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self, *, one_statement: bool = False) -> Iterator[sqlite3.Connection]:
         """As in the base class; inside a group's transaction it sees what the group wrote."""
         connection = self._open(create=False)
         if connection.in_transaction:
             yield connection
         else:
-            with super().reading() as connection:
+            with super().reading(one_statement=one_statement) as connection:
                 yield connection
 
     @contextmanager
@@ -179,10 +179,10 @@ class SqliteGroup(SqliteFile):
         return write.ticket
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self, *, one_statement: bool = False) -> Iterator[sqlite3.Connection]:
         """See `SqliteFile.reading`."""
         read = self._writer.reading if self._is_writer() else super().reading
-        with read() as connection:
+        with read(one_statement=one_statement) as connection:
             yield connection
 
     @contextmanager

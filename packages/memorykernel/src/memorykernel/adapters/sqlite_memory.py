@@ -103,7 +103,7 @@ class SqliteMemory:
         known: Snapshot | None = None,
     ) -> PolicyEvidence:
         """See `ports.Memory`."""
-        with self._reading() as connection:
+        with self._reading(one_statement=not version_index) as connection:
             grown = self._has_patterns(connection)
             rows = read_policy_rows(connection, question, grown=grown, patterns=patterns, known=known)
             index = self._version_index.read(connection, known) if version_index else b""
@@ -129,9 +129,9 @@ class SqliteMemory:
         return decode_recall(rows, index)
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _reading(self, *, one_statement: bool = False) -> Iterator[sqlite3.Connection]:
         try:
-            with self._file.reading() as connection:
+            with self._file.reading(one_statement=one_statement) as connection:
                 yield connection
         except sqlite3.Error as exc:
             raise QueryFailed(f"the question could not be read for: {exc}; repeat it") from exc
