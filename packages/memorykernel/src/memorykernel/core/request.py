@@ -30,6 +30,7 @@ from memorykernel.errors import MistypedField
 Request = TypeVar("Request", bound=msgspec.Struct)
 
 _EXCERPT: Final = 80
+_INTEGERS: Final = ("version", "limit")
 _MISSING: Final = re.compile(r"Object missing required field `(?P<field>.*)`")
 _LOCATED: Final = re.compile(r"(?P<fact>.*) - at `\$\.?(?P<field>.*)`", re.DOTALL)
 _CHOICES: Final[dict[str, type[StrEnum]]] = {
@@ -191,10 +192,14 @@ def read_request(document: JsonValue, type_: type[Request], *, strict: bool) -> 
 
 def _unify_numbers(document: JsonValue) -> JsonValue:
     """JSON has one kind of number: a version written as 2.0 is the integer 2, as JSON Schema says too."""
-    version = document.get("version") if isinstance(document, dict) else None
-    if isinstance(document, dict) and isinstance(version, float) and version.is_integer():
-        return {**document, "version": int(version)}
-    return document
+    if not isinstance(document, dict):
+        return document
+    whole = {
+        field: int(value)
+        for field in _INTEGERS
+        if isinstance(value := document.get(field), float) and value.is_integer()
+    }
+    return {**document, **whole} if whole else document
 
 
 def _refuse_unknown_keys(keys: set[str], type_: type[msgspec.Struct]) -> None:
