@@ -24,7 +24,7 @@ from memorykernel.core.instant import format_instant
 from memorykernel.core.negotiation import list_spoken
 from memorykernel.core.release import Release, default_release
 from memorykernel.core.vocabulary import ConflictPolicy
-from memorykernel.errors import AccessInvalid, DriverMissing, InvalidRequest, ReleaseInvalid
+from memorykernel.errors import AccessInvalid, DatabaseMissing, DriverMissing, InvalidRequest, ReleaseInvalid
 from memorykernel.ports import Answers, Clock, Ids, Memory, Schema, WriteQueue
 from memorykernel.service.asking import Asking
 from memorykernel.service.known_state import Remembered
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from memorykernel.adapters.sqlite_backup import BackupReport, RestoreReport
     from memorykernel.adapters.sqlite_group import SqliteGroup
     from memorykernel.adapters.sqlite_integrity import IntegrityReport
+    from memorykernel.adapters.sqlite_verify import VerifyReport
     from memorykernel.core.bundle_signature import PrivateKey
     from memorykernel.service.moving import ImportReport, Moving, TakeoverReport
     from memorykernel.service.suite import Suite
@@ -166,6 +167,21 @@ def open_proving(kernel: Kernel) -> Proving:
         provenance=SqliteProvenance(kernel.file),
         schema_care=kernel.schema_care,
     )
+
+
+def verify_file(
+    path: Path, *, answers: bool, jobs: int, progress: Callable[[int, int], None]
+) -> VerifyReport:
+    """Verify a whole file; see `adapters.sqlite_verify`.
+
+    Raises:
+        DatabaseMissing: There is no such file.
+    """
+    from memorykernel.adapters.sqlite_verify import verify
+
+    if not path.is_file():
+        raise DatabaseMissing(f"there is no database at '{path}'; correct the path")
+    return verify(path, answers=answers, jobs=jobs, progress=progress)
 
 
 def _remember(kernel: Kernel) -> Remembered:

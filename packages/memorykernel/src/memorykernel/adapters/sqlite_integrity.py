@@ -30,6 +30,7 @@ from memorykernel.core.chain import (
     GENESIS_MEMORY,
     JumpHeads,
     digest_columns,
+    list_peaks,
     next_head,
     next_timed_head,
 )
@@ -44,6 +45,16 @@ _SUBJECTS: Final = {
     "answer": ("answers", "answer_seq", ANSWER_COLUMNS, ANSWER_COLUMNS_4),
 }
 """Kind of entry -> table, key, its first columns, and those that schema 4 added."""
+
+_KINDS: Final[dict[ChainTable, tuple[str, ...]]] = {
+    "memory_chain": ("record", "link"),
+    "answer_chain": ("answer",),
+}
+_GENESES: Final[dict[ChainTable, bytes]] = {
+    "memory_chain": GENESIS_MEMORY,
+    "answer_chain": GENESIS_ANSWERS,
+}
+_LAST: Final = 2**63 - 1
 
 
 class Damage(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,43 +94,57 @@ def check_integrity(file: SqliteFile) -> IntegrityReport:
         return IntegrityReport(
             ok=not found,
             schema_version=version,
-            records=_count(connection, "records"),
-            links=_count(connection, "links"),
-            answers=_count(connection, "answers") if version >= _ANSWERS_SCHEMA else 0,
-            memory_head=_head(connection, "memory_chain"),
-            answer_head=_head(connection, "answer_chain") if version >= _ANSWERS_SCHEMA else None,
+            records=count_rows(connection, "records"),
+            links=count_rows(connection, "links"),
+            answers=count_rows(connection, "answers") if version >= _ANSWERS_SCHEMA else 0,
+            memory_head=read_head(connection, "memory_chain"),
+            answer_head=read_head(connection, "answer_chain") if version >= _ANSWERS_SCHEMA else None,
             damage=tuple(found),
         )
 
 
+def list_chains(version: int) -> tuple[ChainTable, ...]:
+    """The chains that a schema has."""
+    return ("memory_chain", "answer_chain") if version >= _ANSWERS_SCHEMA else ("memory_chain",)
+
+
 def _find_damage(connection: sqlite3.Connection, version: int) -> Iterator[Damage]:
-    yield from _check_chain(connection, "memory_chain", GENESIS_MEMORY, ("record", "link"), version)
-    if version >= _ANSWERS_SCHEMA:
-        yield from _check_chain(connection, "answer_chain", GENESIS_ANSWERS, ("answer",), version)
+    for table in list_chains(version):
+        yield from check_entries(connection, table, version, 0, _LAST)
+        yield from check_cover(connection, table)
     yield from _check_pages(connection)
     if version >= TERM_INDEX_SCHEMA:
-        yield from _check_terms(connection)
+        yield from check_terms(connection)
     if version >= SCOPE_SCHEMA:
-        for record_seq in find_misplaced(connection):
-            finding = "keys in the index are not those of the record"
-            yield Damage(table="constraint_scopes", row=record_seq, id=None, finding=finding)
+        yield from check_scopes(connection)
 
 
-def _check_chain(
-    connection: sqlite3.Connection, table: ChainTable, genesis: bytes, kinds: tuple[str, ...], version: int
+def check_entries(
+    connection: sqlite3.Connection, table: ChainTable, version: int, first: int, last: int
 ) -> Iterator[Damage]:
-    """Walk a chain; after a damaged head go on from the stored one, so that one fault is one finding."""
-    head, expected_seq, covered, before_us = genesis, 0, dict.fromkeys(kinds, 0), None
+    """Check a stretch of a chain, and the rows that its entries stand for.
+
+    After a damaged head it goes on from the stored one, so that one fault is one finding; therefore stretches
+    that are checked one by one say the same as the chain checked at once.
+
+    Args:
+        connection: In a read of one state.
+        table: The chain.
+        version: The file's schema.
+        first, last: The numbers of the stretch's entries, both included.
+    """
+    genesis = _GENESES[table]
     jumps = JumpHeads(genesis)
-    time = "recorded_at_us" if table == "memory_chain" and version >= SCOPE_SCHEMA else "NULL"
+    head, before_us = _load_front(connection, table, version, first, jumps)
+    expected_seq = first
     entries = connection.cursor()
     for seq, kind, subject, digest, stored, recorded_at_us in entries.execute(
-        f"SELECT entry_seq, kind, subject_seq, digest, head, {time} FROM {table} ORDER BY entry_seq"  # noqa: S608  # closed set of names
+        f"{_select_entries(table, version)} WHERE entry_seq BETWEEN ? AND ? ORDER BY entry_seq", (first, last)
     ):
-        if seq != expected_seq:
-            yield Damage(table=table, row=expected_seq, id=None, finding="entry is missing")
+        for missing in range(expected_seq, min(seq, expected_seq + MAX_DAMAGE)):
+            yield Damage(table=table, row=missing, id=None, finding="entry is missing")
         if seq == 0:
-            if (digest, stored) != (genesis, genesis):
+            if (kind, subject, digest, stored, recorded_at_us) != ("genesis", 0, genesis, genesis, None):
                 yield Damage(table=table, row=0, id=None, finding="first head is not the chain's own")
         else:
             yield from _check_subject(connection, kind, subject, digest, grown=version >= SCOPE_SCHEMA)
@@ -143,14 +168,44 @@ def _check_chain(
                 yield Damage(
                     table=table, row=seq, id=None, finding="head does not follow from the one before"
                 )
-            covered[kind] = covered.get(kind, 0) + 1
         head, expected_seq, before_us = stored, seq + 1, recorded_at_us
-    for kind in kinds:
-        subject_table = _SUBJECTS[kind][0]
-        if _count(connection, subject_table) != covered[kind]:
+
+
+def check_cover(connection: sqlite3.Connection, table: ChainTable) -> Iterator[Damage]:
+    """Check that every row of a chain's tables has one entry, and every entry's row is another one."""
+    for kind in _KINDS[table]:
+        subject_table, key = _SUBJECTS[kind][:2]
+        bare = f"""
+        SELECT {key} FROM {subject_table}
+        WHERE {key} NOT IN (SELECT subject_seq FROM {table} WHERE kind = ?) LIMIT {MAX_DAMAGE}"""  # noqa: S608  # closed sets of names
+        for (row,) in connection.execute(bare, (kind,)):
             yield Damage(
-                table=subject_table, row=None, id=None, finding="rows and chain entries differ in number"
+                table=subject_table, row=row, id=None, finding="rows and chain entries differ in number"
             )
+        doubled = f"SELECT subject_seq FROM {table} WHERE kind = ? GROUP BY 1 HAVING count(*) > 1"  # noqa: S608  # closed set of names
+        for (row,) in connection.execute(doubled, (kind,)):
+            yield Damage(
+                table=subject_table, row=row, id=None, finding="rows and chain entries differ in number"
+            )
+
+
+def _load_front(
+    connection: sqlite3.Connection, table: ChainTable, version: int, first: int, jumps: JumpHeads
+) -> tuple[bytes, int | None]:
+    """The head and time in front of a stretch, and into `jumps` the older heads that it can jump to."""
+    head, before_us = _GENESES[table], None
+    for peak in list_peaks(first - 1) if first else ():
+        where = f"{_select_entries(table, version)} WHERE entry_seq = ?"
+        row = connection.execute(where, (peak,)).fetchone()
+        if row is not None:
+            head, before_us = row[4:]
+            jumps.push(peak, head)
+    return head, before_us
+
+
+def _select_entries(table: ChainTable, version: int) -> str:
+    time = "recorded_at_us" if table == "memory_chain" and version >= SCOPE_SCHEMA else "NULL"
+    return f"SELECT entry_seq, kind, subject_seq, digest, head, {time} FROM {table}"  # noqa: S608  # closed set of names
 
 
 def _check_subject(
@@ -182,7 +237,15 @@ def _check_pages(connection: sqlite3.Connection) -> Iterator[Damage]:
             yield Damage(table="sqlite", row=None, id=None, finding=str(finding))
 
 
-def _check_terms(connection: sqlite3.Connection) -> Iterator[Damage]:
+def check_scopes(connection: sqlite3.Connection) -> Iterator[Damage]:
+    """Check the keys of scopes and memberships against the records."""
+    for record_seq in find_misplaced(connection):
+        finding = "keys in the index are not those of the record"
+        yield Damage(table="constraint_scopes", row=record_seq, id=None, finding=finding)
+
+
+def check_terms(connection: sqlite3.Connection) -> Iterator[Damage]:
+    """Check the term index against the records."""
     for record_seq in find_misindexed(connection):
         finding = "words in the index are not those of the record"
         yield Damage(table="record_terms", row=record_seq, id=None, finding=finding)
@@ -199,11 +262,13 @@ def _cap(found: Iterator[Damage]) -> Iterator[Damage]:
         yield Damage(table="sqlite", row=None, id=None, finding=f"cannot be read further: {exc}")
 
 
-def _count(connection: sqlite3.Connection, table: str) -> int:
+def count_rows(connection: sqlite3.Connection, table: str) -> int:
+    """How many rows a table has."""
     return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608  # closed set
 
 
-def _head(connection: sqlite3.Connection, table: ChainTable) -> str:
+def read_head(connection: sqlite3.Connection, table: ChainTable) -> str:
+    """A chain's head, 64 hex digits."""
     newest = f"SELECT head FROM {table} ORDER BY entry_seq DESC LIMIT 1"  # noqa: S608  # closed set of names
     head = connection.execute(newest).fetchone()
     return bytes(head[0]).hex()

@@ -1,7 +1,8 @@
-"""`mk replay`, `mk proof`: an answer computed again, and a file that proves it."""
+"""`mk replay`, `mk verify`, `mk proof`: computing answers again, checking everything, and proving one."""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +11,10 @@ import msgspec
 import typer
 
 from memorykernel.cli.output import narrate, print_record, print_result
-from memorykernel.cli.target import Database, open_existing
+from memorykernel.cli.progress import show_progress
+from memorykernel.cli.target import Database, choose_database, open_existing
 from memorykernel.errors import InvalidRequest
-from memorykernel.wiring import open_proving, open_replaying
+from memorykernel.wiring import open_proving, open_replaying, verify_file
 
 AnswerId = Annotated[str, typer.Argument(help="The context_package_id of a kept answer.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; this command prints nothing else.")]
@@ -26,6 +28,25 @@ def replay(
     print_record(outcome)
     if not outcome.identical:
         narrate("the answer is not what its rules give on its state; find the damage with 'mk verify'")
+        raise typer.Exit(1)
+
+
+def verify(
+    ctx: typer.Context,
+    answers: Annotated[bool, typer.Option(help="Replay every kept answer too.")] = True,
+    jobs: Annotated[int | None, typer.Option(min=1, max=256, help="Processes; all cores if absent.")] = None,
+    as_json: Json = True,
+    db: Database = None,
+) -> None:
+    """Check every chain, row, index and answer; names what is damaged, exit 1 then."""
+    path = choose_database(ctx, db)
+    if not isinstance(path, Path):
+        raise InvalidRequest("a server's database is checked by 'mk db integrity-check'; expected a file")
+    with show_progress("verifying") as progress:
+        report = verify_file(path, answers=answers, jobs=jobs or os.cpu_count() or 1, progress=progress)
+    print_record(report)
+    if not report.ok:
+        narrate(f"damaged: {len(report.damage)} finding(s); restore the file from a copy")
         raise typer.Exit(1)
 
 

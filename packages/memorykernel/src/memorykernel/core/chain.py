@@ -100,6 +100,15 @@ def find_jump(entry_seq: int) -> int:
         rest -= weight
 
 
+def list_peaks(entry_seq: int) -> list[int]:
+    """The entries that those after an entry can jump to, itself included, the oldest first, without 0."""
+    peaks = []
+    while entry_seq > 0:
+        peaks.append(entry_seq)
+        entry_seq = find_jump(entry_seq)
+    return peaks[::-1]
+
+
 def find_path(newest: int, oldest: int, jumps_from: int | None = 1) -> list[int]:
     """A short way back: the entries from `newest` to `oldest`, both included.
 

@@ -1,0 +1,133 @@
+"""Checking what a file is made of below its rows: header, pages, indexes, schema, and what has no chain."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from memorykernel.adapters.sqlite_file import SqliteFile
+from memorykernel.adapters.sqlite_integrity import MAX_DAMAGE, Damage
+from memorykernel.adapters.sqlite_schema import (
+    APPLICATION_ID,
+    SCOPE_SCHEMA,
+    SqliteSchema,
+    calculate_seal,
+)
+from memorykernel.core.chain import digest_entry
+
+_HEADER: Final[dict[int, bytes]] = {
+    0: b"SQLite format 3\0",
+    18: bytes((2, 2, 0, 64, 32, 32)),
+    44: (4).to_bytes(4, "big"),
+    52: bytes(4),
+    56: (1).to_bytes(4, "big"),
+    64: bytes(4),
+    68: APPLICATION_ID.to_bytes(4, "big"),
+    72: bytes(20),
+}
+"""What stands where in the header of every file of ours: format, WAL, no reserved bytes, UTF-8, application.
+
+Source: https://www.sqlite.org/fileformat2.html, section 1.3.
+"""
+
+_PAGE: Final = re.compile(r"(?:[Pp]age|On tree page) ([0-9]+)")
+_NAMED: Final = re.compile(r"(?:row ([0-9]+) missing from )?index (\w+)|in (\w+)\.\w+|failed in (\w+)")
+
+
+def check_header(path: Path) -> Iterator[Damage]:
+    """Check the constants of the file's header, which SQLite itself does not look at."""
+    with suppress(OSError):
+        if path.with_name(f"{path.name}-wal").stat().st_size:
+            return  # the newest header is not in the file yet
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError as exc:
+        yield Damage(table="header", row=None, id=None, finding=f"cannot be read: {exc.strerror}")
+        return
+    for offset, expected in _HEADER.items():
+        if header[offset : offset + len(expected)] != expected:
+            yield Damage(table="header", row=offset, id=None, finding=f"bytes from {offset} on are not ours")
+
+
+def check_pages(connection: sqlite3.Connection) -> Iterator[Damage]:
+    """SQLite's own check of pages and indexes, and whether each table can be read to its end."""
+    for (finding,) in connection.execute(f"PRAGMA integrity_check({MAX_DAMAGE})"):
+        if finding != "ok":
+            yield from (_locate(connection, line) for line in str(finding).splitlines() if "***" not in line)
+    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    for (table,) in tables:
+        try:
+            for _ in connection.execute(f"SELECT * FROM {table}"):  # noqa: S608  # a table of the file itself
+                pass
+        except sqlite3.Error as exc:
+            yield Damage(table=table, row=None, id=None, finding=f"cannot be read on: {exc}")
+
+
+def check_schema(connection: sqlite3.Connection, version: int) -> Iterator[Damage]:
+    """Check tables, indexes and triggers against those of the migrations, and the ledger against its seal."""
+    statement = "SELECT name, type, tbl_name, sql FROM sqlite_schema"
+    expected = _make_schema(min(version, SCOPE_SCHEMA), statement)
+    found = {row[0]: row for row in connection.execute(statement).fetchall()}
+    for name in sorted(set(expected) | set(found), key=str):
+        if found.get(name) != expected.get(name):
+            yield Damage(
+                table="sqlite_schema", row=None, id=str(name), finding="is not what the migrations make"
+            )
+    if version >= SCOPE_SCHEMA and connection.execute("PRAGMA user_version").fetchone()[0] != calculate_seal(
+        connection
+    ):
+        yield Damage(
+            table="schema_migrations", row=None, id=None, finding="the seal is not that of the ledger"
+        )
+
+
+def check_request_keys(connection: sqlite3.Connection) -> Iterator[Damage]:
+    """Check each kept request against its digest."""
+    rows = connection.execute(
+        "SELECT CAST(request_key AS BLOB), request_sha256, reply, recorded_at_us, digest FROM request_keys"
+    )
+    for key, *values, digest in rows:
+        if digest_entry((key, *values)) != digest:
+            name = key.decode(errors="replace")
+            yield Damage(table="request_keys", row=None, id=name, finding="content is not what was written")
+
+
+@cache
+def _make_schema(version: int, statement: str) -> dict[object, tuple[object, ...]]:
+    with tempfile.TemporaryDirectory(prefix="memorykernel-schema-") as folder:
+        file = SqliteFile(Path(folder) / "made.db")
+        try:
+            SqliteSchema(file, version).migrate(0)
+            with file.reading() as connection:
+                return {row[0]: row for row in connection.execute(statement).fetchall()}
+        finally:
+            file.close()
+
+
+def _locate(connection: sqlite3.Connection, finding: str) -> Damage:
+    """Name the table or index that a finding of SQLite is about, as far as it tells."""
+    row = None
+    named = _NAMED.search(finding)
+    table = "file"
+    if named is not None:
+        row = int(named[1]) if named[1] else None
+        table = named[2] or named[3] or named[4]
+    elif page := _PAGE.search(finding):
+        table, row = _find_owner(connection, int(page[1])), int(page[1])
+        finding = f"page {row}: {finding}"
+    return Damage(table=table, row=row, id=None, finding=finding)
+
+
+def _find_owner(connection: sqlite3.Connection, page: int) -> str:
+    with suppress(sqlite3.Error):
+        row = connection.execute("SELECT name FROM dbstat WHERE pageno = ?", (page,)).fetchone()
+        if row is not None:
+            return str(row[0])
+    return "file"
