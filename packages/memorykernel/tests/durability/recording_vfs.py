@@ -1,9 +1,9 @@
 """A recording VFS for the SQLite that Python uses, registered through ctypes.
 
 It records every write, truncation and sync of the database and its WAL, in order, while the real files are
-written as always. From such a journal the disk after a power cut can be made: what was synced is there, and of
-what was written since any part may be, down to single sectors. The shared memory of the WAL is not recorded:
-SQLite rebuilds it.
+written as always. From such a journal the disk after a power cut can be made: what was synced is there, and
+of what was written since any part may be, down to single sectors. The shared memory of the WAL is not
+recorded: SQLite rebuilds it.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ class Journal:
     def restore(self, cut: int, folder: Path, chance: random.Random) -> None:
         """Write the files as a power cut after `cut` steps may leave them.
 
-        Whatever was synced is there. Of what was written to a file since its last sync each step is kept, lost
-        or torn at a sector, as chance has it.
+        Whatever was synced is there. Of what was written to a file since its last sync each step is kept,
+        lost or torn at a sector, as chance has it.
         """
         names = {step.name for step in self.steps[:cut]}
         for name in names:
