@@ -4,7 +4,7 @@ Layout: `producer/` and `consumer/` with `commits.toml` and one overlay folder p
 `policies.jsonl`, `questions.jsonl`, `answer-difference-rules.json`, `consumer-impact.json`, `program.toml`.
 
 A program that comes after another one goes on with the same repositories: its `commits.toml` says
-`continues = FOLDER`, and of roles, policies and questions it brings only what is new.
+`continues = FOLDER`, and of policies and questions it brings only the lines that are new or replaced.
 """
 
 from __future__ import annotations
@@ -174,8 +174,8 @@ def load_example(folder: Path) -> Example:
             baseline_pin=consumer.baseline_pin,
             people={person.id: person for person in roles.person},
             roles=roles.role,
-            policies=_load_lines(_find("policies.jsonl", folders)),
-            questions=_load_lines(_find("questions.jsonl", folders)),
+            policies=_load_named("policies.jsonl", folders),
+            questions=_load_named("questions.jsonl", folders),
             difference_rules=tuple(json.loads((folder / "answer-difference-rules.json").read_bytes())),
         )
     except (OSError, ValueError, msgspec.MsgspecError) as exc:
@@ -210,6 +210,15 @@ def _load_moved(path: Path) -> Moved:
 
 def _load_toml(path: Path, kind: type[Any]) -> Any:
     return msgspec.convert(tomllib.loads(path.read_text("utf-8")), kind)
+
+
+def _load_named(name: str, folders: tuple[Path, ...]) -> tuple[dict[str, Any], ...]:
+    """The lines of the older folder's file, in which the newer one replaces those of the same name or adds some."""
+    named: dict[str, dict[str, Any]] = {}
+    for folder in reversed(folders):
+        if (folder / name).is_file():
+            named |= {line["name"]: line for line in _load_lines(folder / name)}
+    return tuple(named.values())
 
 
 def _load_lines(path: Path) -> tuple[dict[str, Any], ...]:
