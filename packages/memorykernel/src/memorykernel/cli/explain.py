@@ -16,7 +16,9 @@ app = typer.Typer(help="Explain answers by what would change them.", no_args_is_
 Cursor = Annotated[str | None, typer.Option(help="The next_cursor of the page before.")]
 Limit = Annotated[int | None, typer.Option(help="How many stored answers to look at, 1 to 500.")]
 Ruleset = Annotated[str, typer.Option(help="ordering.v1, ordering.v2 or ordering.v3.")]
-KnownAt = Annotated[str | None, typer.Option(help="The state: a time or a snapshot; all that is there if absent.")]
+KnownAt = Annotated[
+    str | None, typer.Option(help="The state: a time or a snapshot; all that is there if absent.")
+]
 
 
 @app.command("counterfactual")

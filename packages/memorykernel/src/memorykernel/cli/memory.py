@@ -33,9 +33,7 @@ Time = Annotated[str | None, typer.Option(help="RFC 3339 in UTC.")]
 VersionIds = Annotated[list[str] | None, typer.Option(help="A memory_version_id; repeatable.")]
 Matching = Annotated[Match, typer.Option(help="How the field of a question is compared with it.")]
 Expiry = Annotated[str | None, typer.Option(help="When it ceases to have effect; RFC 3339 in UTC.")]
-Key = Annotated[
-    str | None, typer.Option(help="A name for this write: repeated under it, it is made once.")
-]
+Key = Annotated[str | None, typer.Option(help="A name for this write: repeated under it, it is made once.")]
 
 
 @add_app.command("constraint")
@@ -69,8 +67,8 @@ def add_constraint(
     release: ReleaseFolder = None,
 ) -> None:
     """Remember that an effect applies to a scope; '*' matches everything."""
-    matches = {"actor_match": actor_match, "action_match": action_match, "resource_match": resource_match}
-    is_grown = expires_at or key or any(each is not Match.EXACT for each in matches.values())
+    matched = any(each is not Match.EXACT for each in (actor_match, action_match, resource_match))
+    is_grown = matched or expires_at is not None or key is not None
     kernel = open_existing(ctx, db, release, SERVICE_V4 if is_grown else None)
     request = AddConstraint(
         actor=actor,
@@ -94,7 +92,13 @@ def add_constraint(
         contradicts=tuple(contradicts or ()),
     )
     if kernel.release.service_contract == SERVICE_V4:
-        grown = AddConstraintV4(**msgspec.structs.asdict(request), **matches, expires_at=expires_at)
+        grown = AddConstraintV4(
+            **msgspec.structs.asdict(request),
+            actor_match=actor_match,
+            action_match=action_match,
+            resource_match=resource_match,
+            expires_at=expires_at,
+        )
         print_written(build_suite(kernel).guarding.add_record(grown, key=key and check_key(key)))
     else:
         print_record(kernel.remembering.add_record(request))

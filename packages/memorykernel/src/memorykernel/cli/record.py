@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from contracts.core.service import SERVICE_V4
@@ -28,10 +28,12 @@ from memorykernel.cli.memory import (
 from memorykernel.cli.output import narrate, print_record, print_written
 from memorykernel.cli.target import Database, open_existing
 from memorykernel.core.request import AddConstraintV4, AddMembership
-from memorykernel.core.vocabulary import Authority, Effect, Field, Match, TruthStatus
+from memorykernel.core.vocabulary import Effect, Field, Match, TruthStatus
 from memorykernel.service.idempotency import check_key
-from memorykernel.service.suite import Suite
 from memorykernel.wiring import build_suite
+
+if TYPE_CHECKING:
+    from memorykernel.service.suite import Suite
 
 
 def open_suite(ctx: typer.Context, db: str | None) -> Suite:
