@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
 import msgspec
@@ -112,3 +113,13 @@ def test_an_ordinary_package_shows_fifty_and_counts_the_rest() -> None:
     assert len(package.selected_items) == 50
     assert "limit: selected_items shows the 50 highest of 70" in package.ordering_trace
     assert len(encode_package(package)) <= MAX_PACKAGE_BYTES
+
+
+def test_a_cursor_that_was_written_otherwise_is_refused() -> None:
+    evidence = Universe(tuple(make_rule(n, expires_at_us=2 * SECOND) for n in range(3))).evidence()
+    cursor = list_exclusions_v3(ask(), evidence, None, 1).next_cursor
+    assert cursor is not None
+    encoded = cursor.removeprefix("cur_")
+    document = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).replace(b",", b", ", 1)
+    with pytest.raises(MistypedField, match="is no cursor"):
+        list_exclusions_v3(ask(), evidence, f"cur_{urlsafe_b64encode(document).decode().rstrip('=')}", 1)
