@@ -213,7 +213,7 @@ def _load_toml(path: Path, kind: type[Any]) -> Any:
 
 
 def _load_named(name: str, folders: tuple[Path, ...]) -> tuple[dict[str, Any], ...]:
-    """The lines of the older folder's file, in which the newer one replaces those of the same name or adds some."""
+    """The lines of the older folder's file; the newer one replaces those of the same name and adds others."""
     named: dict[str, dict[str, Any]] = {}
     for folder in reversed(folders):
         if (folder / name).is_file():
