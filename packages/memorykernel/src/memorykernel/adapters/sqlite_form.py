@@ -37,7 +37,9 @@ Source: https://www.sqlite.org/fileformat2.html, section 1.3.
 """
 
 _PAGE: Final = re.compile(r"(?:[Pp]age|On tree page) ([0-9]+)")
-_NAMED: Final = re.compile(r"(?:row ([0-9]+) missing from )?index (\w+)|in (\w+)\.\w+|failed in (\w+)")
+_NAMED: Final = re.compile(
+    r"(?:row ([0-9]+) missing from )?index (\w+)|(?:in (?=\w+\.)|failed in |PRIMARY KEY order for )(\w+)"
+)
 
 
 def check_header(path: Path) -> Iterator[Damage]:
@@ -118,7 +120,7 @@ def _locate(connection: sqlite3.Connection, finding: str) -> Damage:
     table = "file"
     if named is not None:
         row = int(named[1]) if named[1] else None
-        table = named[2] or named[3] or named[4]
+        table = named[2] or named[3]
     elif page := _PAGE.search(finding):
         table, row = _find_owner(connection, int(page[1])), int(page[1])
         finding = f"page {row}: {finding}"

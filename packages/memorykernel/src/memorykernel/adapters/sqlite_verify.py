@@ -8,6 +8,7 @@ on is a finding that names the part's table.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -38,6 +39,7 @@ from memorykernel.errors import MemoryKernelError
 MAX_FOUND: Final = 100
 """How many findings are reported at most."""
 
+_MALFORMED: Final = re.compile(r"malformed database schema \(([^)]*)\)")
 _ENTRIES_A_PART: Final = 20_000
 _ANSWERS_A_PART: Final = 1_000
 
@@ -99,9 +101,8 @@ def verify(path: Path, *, answers: bool, jobs: int, progress: Progress) -> Verif
     try:
         state = _look(path, answers=answers)
     except (sqlite3.Error, MemoryKernelError, TypeError, UnicodeDecodeError) as exc:
-        damage = Damage(table="file", row=None, id=None, finding=f"cannot be opened: {exc}")
         state = _State(0, {}, {}, [])
-        found.append(damage)
+        found.append(_describe(exc))
     not_replayable, done, total = 0, 0, sum(part.size for part in state.parts)
     for part, outcome in _run(path, state.parts, jobs):
         found += outcome.damage
@@ -122,6 +123,18 @@ def verify(path: Path, *, answers: bool, jobs: int, progress: Progress) -> Verif
         damage=tuple(
             sorted(set(found), key=lambda each: (each.table, each.row or 0, each.finding))[:MAX_FOUND]
         ),
+    )
+
+
+def _describe(exc: Exception) -> Damage:
+    """Why a file cannot be opened; mostly SQLite cannot read the definition of a table or an index."""
+    named = _MALFORMED.search(str(exc))
+    is_schema = named is not None or "malformed" in str(exc) or isinstance(exc, UnicodeDecodeError)
+    return Damage(
+        table="sqlite_schema" if is_schema else "file",
+        row=None,
+        id=named[1] if named else None,
+        finding=f"cannot be opened: {exc}",
     )
 
 
