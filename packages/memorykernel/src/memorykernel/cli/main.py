@@ -39,6 +39,7 @@ app = typer.Typer(
 )
 app.command("serve")(serving.serve)
 app.command("replay")(evidence.replay)
+app.command("verify")(evidence.verify)
 app.command("proof")(evidence.proof)
 app.command("export")(moving.export)
 app.command("backup")(moving.backup)
