@@ -77,9 +77,7 @@ def recall(
     kernel = open_existing(ctx, db, release, SERVICE_V4 if grown else None)
     request: Recall | RecallV4
     if kernel.release.service_contract == SERVICE_V4:
-        request = RecallV4(
-            text=text, record_types=types, as_of=as_of, as_known_at=as_known_at, cursor=cursor
-        )
+        request = RecallV4(text=text, record_types=types, as_of=as_of, as_known_at=as_known_at, cursor=cursor)
     else:
         request = Recall(text=text, record_types=tuple(map(PublishedType, types)), as_of=as_of)
     print_result(kernel.asking.recall(request))
