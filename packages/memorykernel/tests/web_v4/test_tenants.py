@@ -204,16 +204,22 @@ def test_the_log_tells_requests_apart_and_no_secrets(tmp_path: Path, kit: Any, e
         assert server.call("POST", "/v1/query/ask", kit.ask(as_of=hidden), headers=sent).status == 422
         assert server.call("GET", f"/v1/context/{hidden}", headers=sent).status == 404
         assert server.call("GET", f"/{hidden}", headers={"authorization": f"Bearer {token}x"}).status == 401
+        access.chmod(0o644)
+        assert edge.until(lambda: server.call("GET", "/v1/ready", headers=sent).status == 401)
         server.stop()
         log = server.process.stderr.read().decode()
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
-    assert [(line["route"], line["status"]) for line in lines] == [
+    faults = [line["cause"] for line in lines if "access file" in line["event"]]
+    assert len(faults) == 1
+    assert "chmod 600" in faults[0]
+    requests = [line for line in lines if line["event"] == "request"]
+    assert [(line["route"], line["status"]) for line in requests[:4]] == [
         ("/v1/query/ask", 200),
         ("/v1/query/ask", 422),
         ("/v1/context/{context_package_id}", 404),
         ("none", 401),
     ]
-    assert [line["request_id"] for line in lines[:3]] == ["call-7"] * 3
-    assert {line.get("tenant") for line in lines} == {"default", None}
+    assert [line["request_id"] for line in requests[:3]] == ["call-7"] * 3
+    assert {line.get("tenant") for line in requests} == {"default", None}
     assert hidden not in log
     assert token.rpartition("_")[2] not in log

@@ -77,9 +77,6 @@ class AccessFile:
 
     A file that became unreadable, malformed or too open lets nobody in until it is mended: what was
     revoked must not come back because of a mistake.
-
-    Attributes:
-        fault: Why nobody is let in; None while the file can be used.
     """
 
     def __init__(self, path: Path, *, look_every_s: float = LOOK_EVERY_S) -> None:
@@ -88,7 +85,12 @@ class AccessFile:
         self._seen: tuple[int, int, int, int] | None = None
         self._looked_s = float("-inf")
         self._list = AccessList(())
-        self.fault: str | None = None
+        self._fault: str | None = None
+
+    @property
+    def fault(self) -> str | None:
+        """Why nobody is let in; None while the file can be used."""
+        return self._fault
 
     def load(self) -> AccessList:
         """The list as of now, or of a moment ago."""
@@ -103,11 +105,11 @@ class AccessFile:
             status = self._path.lstat()
             seen = (status.st_mtime_ns, status.st_ino, status.st_size, status.st_mode)
             if seen != self._seen:
-                self._list, self._seen, self.fault = load_access(self._path), seen, None
+                self._list, self._seen, self._fault = load_access(self._path), seen, None
         except AccessInvalid as error:
-            self._list, self._seen, self.fault = AccessList(()), None, error.message
+            self._list, self._seen, self._fault = AccessList(()), None, error.message
         except OSError as exc:
-            self._list, self._seen, self.fault = (
+            self._list, self._seen, self._fault = (
                 AccessList(()),
                 None,
                 f"it is gone: {exc.strerror}",

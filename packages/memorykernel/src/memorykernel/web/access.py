@@ -22,6 +22,11 @@ MAX_TOKEN: Final = 256
 class AccessSource(Protocol):
     """Where the access list comes from."""
 
+    @property
+    def fault(self) -> str | None:
+        """Why nobody is let in; None while the source can be used."""
+        ...
+
     def load(self) -> AccessList:
         """The newest list."""
         ...

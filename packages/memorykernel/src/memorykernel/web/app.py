@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from memorykernel.core.access import AccessList
 from memorykernel.errors import (
     Forbidden,
     MemoryKernelError,
@@ -195,6 +196,7 @@ class Edge:
         self._negotiates = started == SERVICE_V4
         self._tenants: dict[str, dict[str, Surface]] = {}
         self._opening = asyncio.Lock()
+        self._fault: str | None = None
         self._ids = RequestIds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -272,7 +274,7 @@ class Edge:
         public = self._default.find(scope).route not in (_NO_ROUTE, _METRICS)
         if authorization is None and public:
             return self._surfaces
-        entry = require_token(access.source.load(), authorization, scope["path"])
+        entry = require_token(self._load_access(access.source), authorization, scope["path"])
         if access.only_tenant not in (None, entry.tenant):
             raise Forbidden("the token is for another tenant than this server has; use that tenant's server")
         exchange.tenant = entry.tenant
@@ -283,6 +285,14 @@ class Edge:
                     tables = await asyncio.to_thread(access.open_tenant, entry.tenant)
                     self._tenants[entry.tenant] = self._build(tables)
         return self._tenants[entry.tenant]
+
+    def _load_access(self, source: AccessSource) -> AccessList:
+        found = source.load()
+        if source.fault != self._fault:
+            self._fault = source.fault
+            if source.fault is not None:
+                LOG.error("the access file cannot be used and nobody is let in", cause=source.fault)
+        return found
 
     def _build(self, tables: Tables) -> dict[str, Surface]:
         return {contract: Surface(table, self._options.metrics) for contract, table in tables.items()}
