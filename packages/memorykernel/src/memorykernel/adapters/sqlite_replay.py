@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from typing import Final
 
 from memorykernel.adapters.rows import Row, decode_answer
@@ -44,30 +45,27 @@ class _Replayer:
         return encode_package(recalled.resolve(question, found))
 
 
-def check_answers(file: SqliteFile, first: int, last: int) -> tuple[list[Damage], int]:
+def check_answers(file: SqliteFile, first: int, last: int) -> tuple[list[Damage], int, int]:
     """Replay the answers whose numbers are in a range.
 
     Returns:
-        The findings, and how many answers do not tell their question: they are older than schema 4, by the v1
-        rulesets.
+        The findings; how many answers were replayed; and how many do not tell their question: they are older
+        than schema 4, by the v1 rulesets.
     """
-    replayer, found, untold = _Replayer(file), [], 0
-    for start in range(first, last + 1, _BATCH):
+    found: list[Damage] = []
+    replayer, replayed, untold = _Replayer(file), 0, 0
+    for row in _read(file, first, last, found):
         try:
-            rows = _read(file, start, min(start + _BATCH - 1, last))
-        except (sqlite3.Error, UnicodeDecodeError) as exc:
-            found.append(Damage(table="answers", row=start, id=None, finding=f"cannot be read on: {exc}"))
+            finding = _check(replayer, row)
+        except Exception as exc:  # noqa: BLE001  # damaged rows can fail any decoder; they are what we look for
+            finding = f"cannot be replayed: {exc!r}"
+        if finding is None:
+            untold += 1
             continue
-        for row in rows:
-            try:
-                finding = _check(replayer, row)
-            except Exception as exc:  # noqa: BLE001  # damaged rows can fail any decoder; they are what we look for
-                finding = f"cannot be replayed: {exc!r}"
-            if finding is None:
-                untold += 1
-            elif finding:
-                found.append(Damage(table="answers", row=row[0], id=_name(row[1]), finding=finding))
-    return found, untold
+        replayed += 1
+        if finding:
+            found.append(Damage(table="answers", row=row[0], id=_name(row[1]), finding=finding))
+    return found, replayed, untold
 
 
 def _check(replayer: _Replayer, row: Row) -> str | None:
@@ -82,14 +80,24 @@ def _check(replayer: _Replayer, row: Row) -> str | None:
     return f"is not what its rules give from byte {difference.offset} on"
 
 
-def _read(file: SqliteFile, first: int, last: int) -> list[Row]:
-    with file.reading() as connection:
-        grown = ", ruleset, head, question" if read_version(connection) >= SCOPE_SCHEMA else ""
-        return connection.execute(
-            f"SELECT answer_seq, context_package_id, package{grown} FROM answers"  # noqa: S608  # column names
-            " WHERE answer_seq BETWEEN ? AND ?",
-            (first, last),
-        ).fetchall()
+def _read(file: SqliteFile, first: int, last: int, found: list[Damage]) -> Iterator[Row]:
+    """The rows of a range, some at a time; ends with a finding where they cannot be read on."""
+    while first <= last:
+        try:
+            with file.reading() as connection:
+                grown = ", ruleset, head, question" if read_version(connection) >= SCOPE_SCHEMA else ""
+                rows = connection.execute(
+                    f"SELECT answer_seq, context_package_id, package{grown} FROM answers"  # noqa: S608  # column names
+                    " WHERE answer_seq BETWEEN ? AND ? ORDER BY answer_seq LIMIT ?",
+                    (first, last, _BATCH),
+                ).fetchall()
+        except (sqlite3.Error, UnicodeDecodeError) as exc:
+            found.append(Damage(table="answers", row=first, id=None, finding=f"cannot be read on: {exc}"))
+            return
+        yield from rows
+        if len(rows) < _BATCH or not rows[-1][0] >= first:
+            return
+        first = rows[-1][0] + 1
 
 
 def _name(name: object) -> str:

@@ -40,8 +40,8 @@ MAX_FOUND: Final = 100
 """How many findings are reported at most."""
 
 _MALFORMED: Final = re.compile(r"malformed database schema \(([^)]*)\)")
-_ENTRIES_A_PART: Final = 20_000
-_ANSWERS_A_PART: Final = 1_000
+_SIZES: Final = {"memory_chain": 20_000, "answer_chain": 20_000, "answers": 1_000}
+"""How many rows one part has."""
 
 Progress = Callable[[int, int], None]
 """Told after each part how many rows and entries are done, of how many."""
@@ -73,12 +73,13 @@ class Part(NamedTuple):
     @property
     def size(self) -> int:
         """How many rows it has, for progress."""
-        return max(1, self.last - self.first + 1)
+        return min(max(1, self.last - self.first + 1), _SIZES.get(self.table, 1))
 
 
 class _Found(NamedTuple):
     damage: tuple[Damage, ...]
-    not_replayable: int
+    replayed: int = 0
+    not_replayable: int = 0
 
 
 class _State(NamedTuple):
@@ -103,20 +104,20 @@ def verify(path: Path, *, answers: bool, jobs: int, progress: Progress) -> Verif
     except (sqlite3.Error, MemoryKernelError, TypeError, UnicodeDecodeError) as exc:
         state = _State(0, {}, {}, [])
         found.append(_describe(exc))
-    not_replayable, done, total = 0, 0, sum(part.size for part in state.parts)
+    replayed, not_replayable, done, total = 0, 0, 0, sum(part.size for part in state.parts)
     for part, outcome in _run(path, state.parts, jobs):
         found += outcome.damage
+        replayed += outcome.replayed
         not_replayable += outcome.not_replayable
         done += part.size
         progress(done, total)
-    replayed = sum(part.size for part in state.parts if part.table == "answers") - not_replayable
     return VerifyReport(
         ok=not found,
         schema_version=state.version,
         records=state.counts.get("records", 0),
         links=state.counts.get("links", 0),
         answers=state.counts.get("answers", 0),
-        replayed=max(0, replayed),
+        replayed=replayed,
         not_replayable=not_replayable,
         memory_head=state.heads.get("memory_chain"),
         answer_head=state.heads.get("answer_chain"),
@@ -148,7 +149,7 @@ def _look(path: Path, *, answers: bool) -> _State:
             parts = [Part("file", 1, 1, version), Part("sqlite_schema", 1, 1, version)]
             for table in chains:
                 newest = connection.execute(f"SELECT max(entry_seq) FROM {table}").fetchone()[0] or 0  # noqa: S608  # closed set
-                parts += _cut(table, 0, newest, version, _ENTRIES_A_PART)
+                parts += _cut(connection, table, 0, newest, version)
                 parts.append(Part(f"{table} cover", 1, 1, version))
             if version >= TERM_INDEX_SCHEMA:
                 parts.append(Part("record_terms", 1, 1, version))
@@ -156,16 +157,20 @@ def _look(path: Path, *, answers: bool) -> _State:
                 parts += [Part(table, 1, 1, version) for table in ("constraint_scopes", "request_keys")]
             if answers and "answers" in tables:
                 newest = connection.execute("SELECT max(answer_seq) FROM answers").fetchone()[0] or 0
-                parts += _cut("answers", 1, newest, version, _ANSWERS_A_PART)
+                parts += _cut(connection, "answers", 1, newest, version)
             counts = {table: count_rows(connection, table) for table in tables}
             return _State(version, counts, {table: read_head(connection, table) for table in chains}, parts)
     finally:
         file.close()
 
 
-def _cut(table: str, first: int, last: int, version: int, size: int) -> list[Part]:
-    starts = range(first, last + 1, size)
-    return [Part(table, start, min(start + size - 1, last), version) for start in starts]
+def _cut(connection: sqlite3.Connection, table: str, first: int, last: int, version: int) -> Iterator[Part]:
+    """Cut a table's rows, which are numbered without gaps; a damaged number may be far away."""
+    size, dense = _SIZES[table], min(last, count_rows(connection, table))
+    for start in range(first, dense + 1, size):
+        yield Part(table, start, min(start + size - 1, dense), version)
+    if last > dense:
+        yield Part(table, dense + 1, last, version)
 
 
 def _run(path: Path, parts: list[Part], jobs: int) -> Iterator[tuple[Part, _Found]]:
@@ -196,8 +201,8 @@ def check_part(path: Path, part: Part) -> _Found:
     """Do one part; what a process of the pool runs."""
     file = _open(path)
     if part.table == "answers":
-        damage, not_replayable = check_answers(file, part.first, part.last)
-        return _Found(tuple(damage[:MAX_FOUND]), not_replayable)
+        damage, replayed, untold = check_answers(file, part.first, part.last)
+        return _Found(tuple(damage[:MAX_FOUND]), replayed, untold)
     found: list[Damage] = []
     try:
         with file.reading() as connection:
@@ -205,7 +210,15 @@ def check_part(path: Path, part: Part) -> _Found:
     except (sqlite3.Error, UnicodeDecodeError, ValueError, TypeError, KeyError, AttributeError) as exc:
         table = part.table.removesuffix(" cover")
         found.append(Damage(table=table, row=None, id=None, finding=f"cannot be read on: {exc}"))
-    return _Found(tuple(found), 0)
+    return _Found(tuple(map(_clean, found)))
+
+
+def _clean(damage: Damage) -> Damage:
+    """A damaged row number may be anything; what is no number is told in words."""
+    row: object = damage.row
+    if row is None or isinstance(row, int):
+        return damage
+    return Damage(table=damage.table, row=None, id=damage.id, finding=f"{damage.finding}, at {row!r}")
 
 
 def _choose(part: Part) -> Callable[[sqlite3.Connection], Iterator[Damage]]:
