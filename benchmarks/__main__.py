@@ -57,7 +57,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 def discover() -> list[str]:
     """Return the names of the benchmarks of this folder, sorted."""
-    return sorted({m.name for m in pkgutil.iter_modules(benchmarks.__path__)} - _NOT_BENCHMARKS)
+    return sorted({m.name for m in pkgutil.iter_modules(benchmarks.__path__) if not m.ispkg} - _NOT_BENCHMARKS)
 
 
 def load(names: list[str]) -> dict[str, Benchmark]:
