@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,6 +36,10 @@ MAX_GROUP: Final = 256
 _CHECKPOINT_PAGES: Final = 4000
 """How long the WAL grows before it is written back: at 3,000 answers a second 1,000 pages are full ten times
 a second, and each writing back costs two more fsyncs."""
+
+
+_ASK_AGAIN_S: Final = 0.0003
+"""How long to leave a lock alone that another process has; a group takes about a millisecond."""
 
 
 @dataclass(slots=True)
@@ -84,7 +89,7 @@ class _GroupFile(SqliteFile):
         connection = self._open(create=False)
         if not connection.in_transaction:
             connection.execute(f"PRAGMA synchronous = {'FULL' if self._synchronous else 'NORMAL'}")
-            connection.execute("BEGIN IMMEDIATE")
+            self._lock(connection)
         return connection
 
     @contextmanager
@@ -118,8 +123,22 @@ class _GroupFile(SqliteFile):
             raise
         connection.execute("RELEASE job")
 
+    def _lock(self, connection: sqlite3.Connection) -> None:
+        """Take the write lock, asking often: SQLite's own waiting sleeps far longer than a group takes."""
+        give_up_s = time.monotonic() + self._busy_timeout_ms / 1000
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as exc:
+                if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_s:
+                    raise
+                time.sleep(_ASK_AGAIN_S)
+            else:
+                return
+
     def _prepare(self, connection: sqlite3.Connection) -> None:
         super()._prepare(connection)
+        connection.execute("PRAGMA busy_timeout = 0")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
 
     def _commit(self) -> None:
