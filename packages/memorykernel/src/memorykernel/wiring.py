@@ -123,7 +123,7 @@ def open_kernel(
     """
     clock = clock or SystemClock()
     if is_dsn(location):
-        store = _open_postgres(str(location), replica, release.schema_version)
+        store = _open_postgres(str(location), replica, release.schema_version, durability)
     else:
         store = _open_sqlite(Path(location), release.schema_version, durability)
     schema_care = SchemaCare(schema=store.schema, clock=clock)
@@ -210,7 +210,9 @@ def _open_sqlite(path: Path, schema_version: int, durability: Durability | None)
     )
 
 
-def _open_postgres(dsn: str, replica: str | None, schema_version: int) -> Store:
+def _open_postgres(
+    dsn: str, replica: str | None, schema_version: int, durability: Durability | None
+) -> Store:
     # Imported here: the driver is an extra, and loading it takes longer than opening a file.
     try:
         from memorykernel.adapters.postgres_answers import PostgresAnswers
@@ -226,7 +228,7 @@ def _open_postgres(dsn: str, replica: str | None, schema_version: int) -> Store:
     return Store(
         file=database,
         memory=PostgresMemory(database),
-        answers=PostgresAnswers(database),
+        answers=PostgresAnswers(database, durable=durability is Durability.FULL),
         schema=PostgresSchema(database, schema_version),
     )
 

@@ -12,7 +12,18 @@ from typing import Annotated
 
 import typer
 
-from memorykernel.cli import database, evidence, explain, importing, memory, moving, query, serving, tokens
+from memorykernel.cli import (
+    console,
+    database,
+    evidence,
+    explain,
+    importing,
+    memory,
+    moving,
+    query,
+    serving,
+    tokens,
+)
 from memorykernel.cli.target import Target
 from memorykernel.errors import (
     ContextLookupFailed,
@@ -38,6 +49,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("serve")(serving.serve)
+app.command("console")(console.console)
 app.command("replay")(evidence.replay)
 app.command("verify")(evidence.verify)
 app.command("proof")(evidence.proof)

@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from contracts.core.service import SERVICE_V4
 
 from memorykernel.cli.output import narrate
-from memorykernel.cli.target import Database, ReleaseFolder, choose_new_database, is_missing
-from memorykernel.core.release import Release
+from memorykernel.cli.target import Database, ReleaseFolder, choose_new_database, is_missing, name_database
+from memorykernel.core.release import Release, default_release
 from memorykernel.core.vocabulary import ConflictPolicy
 from memorykernel.errors import InvalidRequest, MemoryKernelError
 from memorykernel.wiring import (
+    ConsoleOptions,
     Durability,
     Kernel,
     ServeOptions,
     TenantFolder,
+    add_console,
+    build_console,
     build_server,
     check_access,
     choose_release,
@@ -87,6 +91,9 @@ def serve(
     log_requests: Annotated[
         bool, typer.Option("--log-requests", help="A line on stderr for every request.")
     ] = False,
+    console: Annotated[
+        bool, typer.Option("--console", help="Show the pages of 'mk console' too, at /console.")
+    ] = False,
 ) -> None:
     """Serve until SIGINT or SIGTERM; creates a missing database file, never migrates an old one."""
     # Imported here: other commands start without the HTTP stack.
@@ -108,12 +115,20 @@ def serve(
         conflicts=conflicts,
     )
     openapi = load_release_openapi(release, chosen)
+    if console and access is not None:
+        raise InvalidRequest(
+            "the console asks nobody for a token; leave --console out, or run 'mk console' on this machine"
+        )
     if tenants is None:
         _prepare(path, chosen)
 
     def build(options: ServeOptions) -> Service:
         kernel = open_kernel(path, chosen, replica=replica, durability=options.durability)
-        return build_server(kernel, openapi=openapi, options=options, tenants=folder)
+        service = build_server(kernel, openapi=openapi, options=options, tenants=folder)
+        if not console:
+            return service
+        shown = ConsoleOptions(name=name_database(path), timeout_ms=timeout_ms, hosts=options.hosts)
+        return add_console(service, build_console(open_kernel(path, default_release(SERVICE_V4)), shown))
 
     shutdown = Shutdown(delay_ms=drain_delay_ms, grace_ms=grace_ms)
     _run(build, options, listener, shutdown, workers)

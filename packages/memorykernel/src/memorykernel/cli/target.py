@@ -59,6 +59,11 @@ def choose_new_database(ctx: typer.Context, db: str | None) -> Path | str:
     return path
 
 
+def name_database(location: Path | str) -> str:
+    """A database's name for people: the file, or what it is; a DSN can hold a password."""
+    return "PostgreSQL" if is_dsn(location) else str(location)
+
+
 def is_missing(location: Path | str) -> bool:
     """Say whether a database is a file that does not exist; a server's is there or an error."""
     return isinstance(location, Path) and not location.exists()

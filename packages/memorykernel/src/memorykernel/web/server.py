@@ -145,13 +145,15 @@ def describe_exposure(host: str) -> str | None:
     )
 
 
+def describe_url(listener: socket.socket) -> str:
+    """Where connections are accepted."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def describe_ready(listener: socket.socket) -> str:
     """The line that says where connections are accepted, and by which process."""
-    host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    return msgspec.json.encode(
-        {"event": "ready", "url": f"http://{shown}:{port}", "pid": os.getpid()}
-    ).decode()
+    return msgspec.json.encode({"event": "ready", "url": describe_url(listener), "pid": os.getpid()}).decode()
 
 
 def print_ready(listener: socket.socket) -> None:
