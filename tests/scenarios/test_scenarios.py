@@ -1,4 +1,4 @@
-"""Every way in which a cutover must be refused or come back; `make scenarios` runs them whole."""
+"""Every way in which a cutover must be refused or come back, and the next program; `make scenarios` runs them."""
 
 from __future__ import annotations
 
@@ -50,3 +50,18 @@ def assert_record(result: dict[str, object], expects: str) -> None:
     record = Path(str(result["record"])).read_text("utf-8")
     assert "## Stop Conditions" in record
     assert "**COMPLETE**" not in record
+
+
+def test_the_program_to_service_v4_completes_without_a_changed_answer(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [str(CUTOVER), "demo", "--example", "service-v4", "--json", "--keep", str(tmp_path / "kept")],
+        capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    result = json.loads(ended.stdout)
+    assert result["outcome"] == "completed"
+    traffic = result["traffic"]
+    assert (traffic["lost"], traffic["altered"], traffic["breaking"]) == (0, 0, 0)
+    record = Path(result["record"]).read_text("utf-8")
+    assert "v0.5.0" in record
+    assert "service.v4" in record
