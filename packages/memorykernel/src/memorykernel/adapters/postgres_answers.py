@@ -1,7 +1,7 @@
 """Answers in PostgreSQL; see `ports.Answers`.
 
-A crash of the server may lose the last answers, as one of the machine may with SQLite; it never loses what
-they rest on. An answer that a replica does not have yet is read from the primary.
+Unless they are durable, a crash of the server may lose the last answers, as one of the machine may with
+SQLite; it never loses what they rest on. An answer that a replica does not have yet is read from the primary.
 """
 
 from __future__ import annotations
@@ -36,16 +36,22 @@ SELECT package = %s FROM answers WHERE context_package_id = %s ORDER BY answer_s
 
 
 class PostgresAnswers:
-    """Answers of one database; of an id's different answers the newest is found, as in `SqliteAnswers`."""
+    """Answers of one database; of an id's different answers the newest is found, as in `SqliteAnswers`.
 
-    def __init__(self, database: PostgresDatabase) -> None:
+    Args:
+        database: The database; it must be migrated.
+        durable: An answer is on disk when it was stored; else a crash of the server may lose the last ones.
+    """
+
+    def __init__(self, database: PostgresDatabase, *, durable: bool = False) -> None:
         self._database = database
+        self._durable = durable
 
     def store_answer(self, context_package_id: str, package: bytes, asked: StoredQuestion) -> None:
         """See `ports.Answers`."""
         values = encode_answer(context_package_id, package, asked)
         try:
-            with self._database.writing(OPEN_ANSWERS, durable=False) as writing:
+            with self._database.writing(OPEN_ANSWERS, durable=self._durable) as writing:
                 if writing.read(_SAME, (package, context_package_id)) == [(True,)]:
                     return
                 tip = AnswerTip(writing)
