@@ -57,7 +57,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 def discover() -> list[str]:
     """Return the names of the benchmarks of this folder, sorted."""
-    return sorted({m.name for m in pkgutil.iter_modules(benchmarks.__path__) if not m.ispkg} - _NOT_BENCHMARKS)
+    modules = pkgutil.iter_modules(benchmarks.__path__)
+    return sorted({module.name for module in modules if not module.ispkg} - _NOT_BENCHMARKS)
 
 
 def load(names: list[str]) -> dict[str, Benchmark]:

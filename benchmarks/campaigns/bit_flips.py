@@ -1,9 +1,9 @@
 """Single bits of a database are flipped, one at a time: `mk verify` must say so and name the place.
 
 The bits are drawn from the pages that hold data: all that are not on the freelist. A flip is found when the
-verification reports damage, and located when a finding names the table or index that owns the page, or the
-table of that index; for the first page also the header, the ledger or the schema. A flip that is not found
-must have no effect: every table has the same content, and all answers replay. SQLite does not use every byte.
+verification reports damage, and located when a finding names the table that the page, or its index, is of; for
+the first page also the header, the ledger or the schema. A flip that is not found must have no effect: every
+table has the same content, and all answers replay. SQLite does not use every byte.
 """
 
 from __future__ import annotations
@@ -153,10 +153,12 @@ def _keep(kept: KeptRequest) -> Callable[..., None]:
 
 
 def read_owners(path: Path) -> dict[int, str]:
-    """Page -> the table or index it belongs to, of the pages that belong to one."""
+    """Page -> the table that it, or the index it belongs to, is of; only pages that belong to one."""
     connection = sqlite3.connect(path)
     try:
-        return dict(connection.execute("SELECT pageno, name FROM dbstat"))
+        tables = dict(connection.execute("SELECT name, tbl_name FROM sqlite_schema"))
+        pages = connection.execute("SELECT pageno, name FROM dbstat").fetchall()
+        return {page: tables.get(name, name) for page, name in pages}
     finally:
         connection.close()
 
@@ -194,8 +196,8 @@ def _flip(path: Path, data: bytes, chance: random.Random, owners: dict[int, str]
 
 def _names(report: VerifyReport, owner: str, page: int) -> bool:
     named = {each.table for each in report.damage}
-    table = _TABLES.get(owner, owner)
-    return bool(named & ({owner, table} | (_FIRST_PAGE if page == 1 else frozenset())))
+    also = {"memberships": {"constraint_scopes"}}.get(owner, set())  # both are checked as one
+    return bool(named & ({owner} | also | (_FIRST_PAGE if page == 1 else set())))
 
 
 def _is_same(path: Path, content: object) -> bool:
@@ -207,11 +209,3 @@ def _is_same(path: Path, content: object) -> bool:
 
 def _ignore(done: int, total: int) -> None:
     pass
-
-
-_TABLES: Final = {
-    "sqlite_autoindex_records_1": "records",
-    "sqlite_autoindex_records_2": "records",
-    "memberships": "constraint_scopes",
-}
-"""Owners that findings name by the table they belong to."""

@@ -36,10 +36,7 @@ _HEADER: Final[dict[int, bytes]] = {
 Source: https://www.sqlite.org/fileformat2.html, section 1.3.
 """
 
-_PAGE: Final = re.compile(r"(?:[Pp]age|On tree page) ([0-9]+)")
-_NAMED: Final = re.compile(
-    r"(?:row ([0-9]+) missing from )?index (\w+)|(?:in (?=\w+\.)|failed in |PRIMARY KEY order for )(\w+)"
-)
+_NAMED: Final = re.compile(r"(?:row ([0-9]+) missing from )?index (\w+)")
 
 
 def check_header(path: Path) -> Iterator[Damage]:
@@ -59,17 +56,19 @@ def check_header(path: Path) -> Iterator[Damage]:
 
 
 def check_pages(connection: sqlite3.Connection) -> Iterator[Damage]:
-    """SQLite's own check of pages and indexes, and whether each table can be read to its end."""
-    for (finding,) in connection.execute(f"PRAGMA integrity_check({MAX_DAMAGE})"):
-        if finding != "ok":
-            yield from (_locate(connection, line) for line in str(finding).splitlines() if "***" not in line)
-    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
-    for (table,) in tables:
-        try:
-            for _ in connection.execute(f"SELECT * FROM {table}"):  # noqa: S608  # a table of the file itself
-                pass
-        except sqlite3.Error as exc:
-            yield Damage(table=table, row=None, id=None, finding=f"cannot be read on: {exc}")
+    """SQLite's own check of pages and indexes, table by table, so that each finding has one to name."""
+    is_whole = True
+    try:
+        tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    except (sqlite3.Error, UnicodeDecodeError) as exc:
+        yield Damage(table="sqlite_schema", row=None, id=None, finding=f"cannot be read on: {exc}")
+        return
+    for table in ("sqlite_schema", *(name for (name,) in tables)):
+        for damage in _check_table(connection, table):
+            is_whole = False
+            yield damage
+    if is_whole:  # what belongs to no table: the list of free pages, and pages that belong to two
+        yield from _check_table(connection, None)
 
 
 def check_schema(connection: sqlite3.Connection, version: int) -> Iterator[Damage]:
@@ -113,23 +112,21 @@ def _make_schema(version: int, statement: str) -> dict[object, tuple[object, ...
             file.close()
 
 
-def _locate(connection: sqlite3.Connection, finding: str) -> Damage:
-    """Name the table or index that a finding of SQLite is about, as far as it tells."""
-    row = None
+def _check_table(connection: sqlite3.Connection, table: str | None) -> Iterator[Damage]:
+    limit = MAX_DAMAGE if table is None else f"'{table}'"
+    try:
+        for (finding,) in connection.execute(f"PRAGMA integrity_check({limit})"):
+            yield from (_locate(table, line) for line in str(finding).splitlines() if _is_finding(line))
+    except (sqlite3.Error, UnicodeDecodeError) as exc:
+        yield Damage(table=table or "file", row=None, id=None, finding=f"cannot be read on: {exc}")
+
+
+def _is_finding(line: str) -> bool:
+    return line != "ok" and "***" not in line
+
+
+def _locate(table: str | None, finding: str) -> Damage:
+    """The row and the index that a finding of SQLite names, if it does."""
     named = _NAMED.search(finding)
-    table = "file"
-    if named is not None:
-        row = int(named[1]) if named[1] else None
-        table = named[2] or named[3]
-    elif page := _PAGE.search(finding):
-        table, row = _find_owner(connection, int(page[1])), int(page[1])
-        finding = f"page {row}: {finding}"
-    return Damage(table=table, row=row, id=None, finding=finding)
-
-
-def _find_owner(connection: sqlite3.Connection, page: int) -> str:
-    with suppress(sqlite3.Error):
-        row = connection.execute("SELECT name FROM dbstat WHERE pageno = ?", (page,)).fetchone()
-        if row is not None:
-            return str(row[0])
-    return "file"
+    row = int(named[1]) if named and named[1] else None
+    return Damage(table=table or "file", row=row, id=named[2] if named else None, finding=finding)

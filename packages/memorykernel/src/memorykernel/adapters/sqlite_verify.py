@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from functools import lru_cache, partial
 from itertools import islice
 from multiprocessing import get_context
@@ -36,8 +38,8 @@ from memorykernel.adapters.sqlite_replay import check_answers
 from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, TERM_INDEX_SCHEMA, read_version
 from memorykernel.errors import MemoryKernelError
 
-MAX_FOUND: Final = 100
-"""How many findings are reported at most."""
+MAX_FOUND: Final = 20
+"""How many findings of one table are reported at most."""
 
 _MALFORMED: Final = re.compile(r"malformed database schema \(([^)]*)\)")
 _SIZES: Final = {"memory_chain": 20_000, "answer_chain": 20_000, "answers": 1_000}
@@ -103,7 +105,7 @@ def verify(path: Path, *, answers: bool, jobs: int, progress: Progress) -> Verif
         state = _look(path, answers=answers)
     except (sqlite3.Error, MemoryKernelError, TypeError, UnicodeDecodeError) as exc:
         state = _State(0, {}, {}, [])
-        found.append(_describe(exc))
+        found.extend(_describe(path, exc))
     replayed, not_replayable, done, total = 0, 0, 0, sum(part.size for part in state.parts)
     for part, outcome in _run(path, state.parts, jobs):
         found += outcome.damage
@@ -121,22 +123,33 @@ def verify(path: Path, *, answers: bool, jobs: int, progress: Progress) -> Verif
         not_replayable=not_replayable,
         memory_head=state.heads.get("memory_chain"),
         answer_head=state.heads.get("answer_chain"),
-        damage=tuple(
-            sorted(set(found), key=lambda each: (each.table, each.row or 0, each.finding))[:MAX_FOUND]
-        ),
+        damage=_sort(found),
     )
 
 
-def _describe(exc: Exception) -> Damage:
-    """Why a file cannot be opened; mostly SQLite cannot read the definition of a table or an index."""
+def _sort(found: Iterable[Damage]) -> tuple[Damage, ...]:
+    """By table and row, at most so many of each table, so that none hides another."""
+    tables: defaultdict[str, list[Damage]] = defaultdict(list)
+    for each in sorted(set(found), key=lambda one: (one.table, one.row or 0, one.finding)):
+        tables[each.table].append(each)
+    return tuple(each for table in tables.values() for each in table[:MAX_FOUND])
+
+
+def _describe(path: Path, exc: Exception) -> Iterator[Damage]:
+    """Why a file cannot be looked at: a table cannot be read, or the definition of a table or an index."""
+    file = SqliteFile(path)
+    found: list[Damage] = []
+    with suppress(sqlite3.Error, MemoryKernelError, UnicodeDecodeError), file.reading() as connection:
+        found.extend(islice(check_pages(connection), MAX_FOUND))
+    file.close()
+    yield from found
     named = _MALFORMED.search(str(exc))
-    is_schema = named is not None or "malformed" in str(exc) or isinstance(exc, UnicodeDecodeError)
-    return Damage(
-        table="sqlite_schema" if is_schema else "file",
-        row=None,
-        id=named[1] if named else None,
-        finding=f"cannot be opened: {exc}",
-    )
+    if named is not None or not found:
+        name = named[1] if named else None
+        # Nothing but the schema is read before the first statement runs.
+        is_schema = "malformed" in str(exc) or isinstance(exc, UnicodeDecodeError)
+        table = "sqlite_schema" if is_schema else "file"
+        yield Damage(table=table, row=None, id=name, finding=f"cannot be opened: {exc}")
 
 
 def _look(path: Path, *, answers: bool) -> _State:
