@@ -1,4 +1,4 @@
-"""Every way in which a cutover must be refused or come back, and the next program; `make scenarios` runs them."""
+"""Every way in which a cutover must be refused or come back, and the program after it; for `make scenarios`."""
 
 from __future__ import annotations
 
