@@ -1,4 +1,4 @@
-"""Every way in which a cutover must be refused or come back, and the program after it; for `make scenarios`."""
+"""Every way in which a cutover must be refused or come back, and the next program, for `make scenarios`."""
 
 from __future__ import annotations
 
