@@ -1,7 +1,7 @@
 """Single bits of a database are flipped, one at a time: `mk verify` must say so and name the place.
 
 The bits are drawn from the pages that hold data: all that are not on the freelist. A flip is found when the
-verification reports damage, and located when a finding names the table that the page, or its index, is of; for
+verification reports damage, and located when a finding names the table that the page, or its index, is of; on
 the first page also the header, the ledger or the schema. A flip that is not found must have no effect: every
 table has the same content, and all answers replay. SQLite does not use every byte.
 """
