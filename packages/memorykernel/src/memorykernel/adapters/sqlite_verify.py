@@ -23,7 +23,13 @@ from typing import Final, NamedTuple
 import msgspec
 
 from memorykernel.adapters.sqlite_file import SqliteFile
-from memorykernel.adapters.sqlite_form import check_header, check_pages, check_request_keys, check_schema
+from memorykernel.adapters.sqlite_form import (
+    check_header,
+    check_ledger,
+    check_pages,
+    check_request_keys,
+    check_schema,
+)
 from memorykernel.adapters.sqlite_integrity import (
     Damage,
     check_cover,
@@ -38,6 +44,7 @@ from memorykernel.adapters.sqlite_replay import check_answers
 from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, TERM_INDEX_SCHEMA, read_version
 from memorykernel.errors import MemoryKernelError
 
+_SINCE_SCOPES: Final = ("schema_migrations", "constraint_scopes", "request_keys")
 MAX_FOUND: Final = 20
 """How many findings of one table are reported at most."""
 
@@ -167,7 +174,7 @@ def _look(path: Path, *, answers: bool) -> _State:
             if version >= TERM_INDEX_SCHEMA:
                 parts.append(Part("record_terms", 1, 1, version))
             if version >= SCOPE_SCHEMA:
-                parts += [Part(table, 1, 1, version) for table in ("constraint_scopes", "request_keys")]
+                parts += [Part(table, 1, 1, version) for table in _SINCE_SCOPES]
             if answers and "answers" in tables:
                 newest = connection.execute("SELECT max(answer_seq) FROM answers").fetchone()[0] or 0
                 parts += _cut(connection, "answers", 1, newest, version)
@@ -248,6 +255,8 @@ def _choose(part: Part) -> Callable[[sqlite3.Connection], Iterator[Damage]]:
             return partial(check_cover, table="answer_chain")
         case "record_terms":
             return check_terms
+        case "schema_migrations":
+            return check_ledger
         case "constraint_scopes":
             return check_scopes
         case _:
