@@ -14,16 +14,19 @@ from memorykernel.adapters.rows import decode_scope
 from memorykernel.core.record import ConstraintContent, Content, MembershipContent, Scope
 from memorykernel.core.scope_pattern import encode_pattern
 
+# Neither table is sorted by its record; a materialized copy gets an index of its own for the join.
 _SCOPES: Final = """
+WITH s AS MATERIALIZED (SELECT * FROM constraint_scopes)
 SELECT r.record_seq, r.actor, r.action, r.resource, r.matching, s.actor_key, s.action_key, s.resource_key
-FROM records r LEFT JOIN constraint_scopes s USING (record_seq) WHERE r.record_type = 'constraint'
+FROM records r LEFT JOIN s USING (record_seq) WHERE r.record_type = 'constraint'
 """
 _SUPERFLUOUS: Final = """
 SELECT record_seq FROM constraint_scopes WHERE record_seq NOT IN (SELECT record_seq FROM records)
 UNION SELECT record_seq FROM memberships WHERE record_seq NOT IN (SELECT record_seq FROM records)
 """
 _MISPLACED: Final = """
-SELECT r.record_seq FROM records r LEFT JOIN memberships m USING (record_seq)
+WITH m AS MATERIALIZED (SELECT * FROM memberships)
+SELECT r.record_seq FROM records r LEFT JOIN m USING (record_seq)
 WHERE r.record_type = 'membership'
 AND (m.field, m.member, m.group_name) IS NOT (r.field, r.member, r.group_name)
 """
