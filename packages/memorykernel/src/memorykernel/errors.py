@@ -27,6 +27,8 @@
     ├── WriteFailed                write_failed
     ├── QueryFailed                query_failed
     ├── ContextLookupFailed        context_lookup_failed
+    ├── ServerUnreachable          internal_error (the client's, never on the wire)
+    ├── ReplyInvalid               internal_error (the client's, never on the wire)
     ├── Stopped                    internal_error (its caller was answered at the deadline)
     ├── AccessInvalid              internal_error (start-up and `mk tokens`, never on the wire)
     └── ReleaseInvalid             internal_error (start-up only, never on the wire)
@@ -194,6 +196,14 @@ class ContextLookupFailed(MemoryKernelError):
     """The store could not read a stored answer."""
 
     code = "context_lookup_failed"
+
+
+class ServerUnreachable(MemoryKernelError):
+    """A client got no answer; whether a write happened is not known, `details` has its request key."""
+
+
+class ReplyInvalid(MemoryKernelError):
+    """A client got an answer that is none of service.v4."""
 
 
 class Stopped(MemoryKernelError):

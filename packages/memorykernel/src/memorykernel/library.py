@@ -21,22 +21,24 @@ from contracts.core.service import SERVICE_V4
 
 from memorykernel.core.conflict import Conflicts
 from memorykernel.core.context_package import ContextPackage
+from memorykernel.core.explain_request import Compare, FindBlastRadius
+from memorykernel.core.proof import encode_proof
 from memorykernel.core.record import Link, MemoryRecord
 from memorykernel.core.record_reader import read_record
-from memorykernel.core.release import SCHEMA_VERSIONS, Release
+from memorykernel.core.release import default_release
 from memorykernel.core.request import AddConstraintV4, AddLink, AddMembership, AddSummaryV4, AskV4, RecallV4
 from memorykernel.core.vocabulary import ConflictPolicy
 from memorykernel.errors import DatabaseMissing
 from memorykernel.ports import Clock, Ids
-from memorykernel.service.exclusions import ExcludedItems, Exclusions
-from memorykernel.service.guarding import Guarding
+from memorykernel.service.comparing import ComparedAnswers
+from memorykernel.service.exclusions import ExcludedItems
+from memorykernel.service.explaining import BlastRadius, WhatWouldFlip
 from memorykernel.service.idempotency import check_key
-from memorykernel.service.known_state import Remembered
-from memorykernel.service.lineage import Lineage, MemoryStory, RecordStory
-from memorykernel.service.replaying import Replay, Replaying
+from memorykernel.service.lineage import MemoryStory, RecordStory
+from memorykernel.service.replaying import Replay
 from memorykernel.surface import Surface, warn_of_conflicts
 from memorykernel.wiring import Kernel as UseCases
-from memorykernel.wiring import is_dsn, open_kernel
+from memorykernel.wiring import build_suite, is_dsn, open_kernel
 
 Result = TypeVar("Result")
 
@@ -50,20 +52,7 @@ class Kernel(Surface):
     def __init__(self, use_cases: UseCases, conflicts: ConflictPolicy = ConflictPolicy.WARN) -> None:
         self._use_cases = use_cases
         self._lock = threading.RLock()
-        asking = use_cases.asking
-        care = use_cases.schema_care
-        remembered = Remembered(memory=asking.memory, answers=asking.answers)
-        remembering = use_cases.remembering
-        self._guarding = Guarding(
-            memory=remembering.memory,
-            schema_care=care,
-            clock=remembering.clock,
-            ids=remembering.ids,
-            conflicts=conflicts,
-        )
-        self._exclusions = Exclusions(remembered=remembered, schema_care=care)
-        self._replaying = Replaying(remembered=remembered, schema_care=care)
-        self._lineage = Lineage(memory=asking.memory, schema_care=care)
+        self._suite = build_suite(use_cases, conflicts)
 
     @classmethod
     def open(
@@ -93,7 +82,7 @@ class Kernel(Surface):
             SchemaUnavailable: The database is older than this program, and may not be migrated.
             DriverMissing: It is a DSN, and the PostgreSQL driver is not installed.
         """
-        use_cases = open_kernel(location, newest_release(), clock=clock, ids=ids, replica=replica)
+        use_cases = open_kernel(location, default_release(SERVICE_V4), clock=clock, ids=ids, replica=replica)
         if create:
             use_cases.schema_care.migrate(dry_run=False)
         elif not is_dsn(location) and not Path(location).is_file():
@@ -109,19 +98,34 @@ class Kernel(Surface):
 
     def list_exclusions(self, context_package_id: str, cursor: str | None = None) -> ExcludedItems:
         with self._lock:
-            return self._exclusions.list_page(context_package_id, cursor)
+            return self._suite.exclusions.list_page(context_package_id, cursor)
 
     def show_record(self, memory_version_id: str) -> RecordStory:
         with self._lock:
-            return self._lineage.show_record(memory_version_id)
+            return self._suite.lineage.show_record(memory_version_id)
 
     def show_lineage(self, memory_id: str) -> MemoryStory:
         with self._lock:
-            return self._lineage.show_memory(memory_id)
+            return self._suite.lineage.show_memory(memory_id)
 
     def replay(self, context_package_id: str) -> Replay:
         with self._lock:
-            return self._replaying.replay(context_package_id)
+            return self._suite.replaying.replay(context_package_id)
+
+    def prove(self, context_package_id: str) -> bytes:
+        with self._lock:
+            return encode_proof(self._suite.require_proving().prove(context_package_id))
+
+    def find_counterfactual(self, context_package_id: str) -> WhatWouldFlip:
+        with self._lock:
+            return self._suite.explaining.find_flips(context_package_id)
+
+    def find_blast_radius(
+        self, memory_version_id: str, *, cursor: str | None = None, limit: int | None = None
+    ) -> BlastRadius:
+        asked = FindBlastRadius(memory_version_id=memory_version_id, cursor=cursor, limit=limit)
+        with self._lock:
+            return self._suite.explaining.find_blast_radius(asked)
 
     def close(self) -> None:
         """Close the database; the next call opens it again."""
@@ -132,19 +136,23 @@ class Kernel(Surface):
         self, request: AddConstraintV4 | AddSummaryV4 | AddMembership, key: str | None
     ) -> MemoryRecord:
         with self._lock:
-            written = self._guarding.add_record(request, key=None if key is None else check_key(key))
+            written = self._suite.guarding.add_record(request, key=None if key is None else check_key(key))
         warn_of_conflicts(written.conflicts, has_more=written.more_conflicts)
         return read_record(msgspec.json.decode(written.data))
 
     def _add_link(self, request: AddLink, key: str | None) -> Link:
         with self._lock:
-            written = self._guarding.add_link(request, key=None if key is None else check_key(key))
+            written = self._suite.guarding.add_link(request, key=None if key is None else check_key(key))
         warn_of_conflicts(written.conflicts, has_more=written.more_conflicts)
         return msgspec.json.decode(written.data, type=Link)
 
     def _check_constraint(self, request: AddConstraintV4) -> Conflicts:
         with self._lock:
-            return self._guarding.check_constraint(request)
+            return self._suite.guarding.check_constraint(request)
+
+    def _compare(self, request: Compare) -> ComparedAnswers:
+        with self._lock:
+            return self._suite.comparing.compare(request)
 
     def _ask(self, request: AskV4) -> ContextPackage:
         with self._lock:
@@ -153,16 +161,6 @@ class Kernel(Surface):
     def _recall(self, request: RecallV4) -> ContextPackage:
         with self._lock:
             return _decode(self._use_cases.asking.recall(request))
-
-
-def newest_release() -> Release:
-    """The rules that the library answers by: those of service.v4."""
-    return Release(
-        service_contract=SERVICE_V4,
-        ruleset="ordering.v3",
-        recall_ruleset="recall-ordering.v3",
-        schema_version=SCHEMA_VERSIONS[-1],
-    )
 
 
 def _decode(package: bytes) -> ContextPackage:

@@ -20,6 +20,7 @@ import msgspec
 
 from memorykernel.core.conflict import Conflicts
 from memorykernel.core.context_package import ContextPackage
+from memorykernel.core.explain_request import Basis, Compare
 from memorykernel.core.instant import format_instant
 from memorykernel.core.record import Link, MemoryRecord
 from memorykernel.core.request import (
@@ -42,7 +43,9 @@ from memorykernel.core.vocabulary import (
     TruthStatus,
 )
 from memorykernel.errors import MistypedField
+from memorykernel.service.comparing import ComparedAnswers
 from memorykernel.service.exclusions import ExcludedItems
+from memorykernel.service.explaining import BlastRadius, WhatWouldFlip
 from memorykernel.service.lineage import MemoryStory, RecordStory
 from memorykernel.service.replaying import Replay
 
@@ -338,6 +341,64 @@ class Surface(ABC):
         """
 
     @abstractmethod
+    def prove(self, context_package_id: str) -> bytes:
+        """The proof of a kept policy answer: the JSON that `mk proof check FILE` checks without a database.
+
+        Raises:
+            ContextPackageNotFound: There is no such answer.
+            InvalidRequest: The answer or the store has no proof.
+        """
+
+    @abstractmethod
+    def find_counterfactual(self, context_package_id: str) -> WhatWouldFlip:
+        """The smallest changes that would give a kept policy answer another result.
+
+        Raises:
+            ContextPackageNotFound: There is no such answer.
+            InvalidRequest: It is a recall's, or was given by older rules.
+        """
+
+    @abstractmethod
+    def find_blast_radius(
+        self, memory_version_id: str, *, cursor: str | None = None, limit: int | None = None
+    ) -> BlastRadius:
+        """One page of the kept answers that used a record, and what each would be without it.
+
+        Raises:
+            MistypedField: The id is no ULID, or the cursor is none.
+            InvalidRequest: The limit is out of its range.
+            RecordNotFound: No record has the id.
+        """
+
+    def compare(
+        self,
+        ruleset: str,
+        to_ruleset: str,
+        *,
+        as_known_at: Time | None = None,
+        to_known_at: Time | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+    ) -> ComparedAnswers:
+        """One page of the kept policy questions, answered on two bases, with who is responsible for a flip.
+
+        Args:
+            ruleset: The rules of the one basis, such as "ordering.v2".
+            to_ruleset: The rules of the other.
+            as_known_at: What the one basis knows; all that is there if absent.
+            to_known_at: What the other knows.
+            cursor: The `next_cursor` of the page before; None for the first page.
+            limit: How many kept answers to look at.
+
+        Raises:
+            MistypedField: A time or the cursor cannot be read.
+            InvalidRequest: There is no such ruleset or state, or the limit is out of its range.
+        """
+        one = Basis(ruleset=ruleset, as_known_at=write_time(as_known_at, "as_known_at"))
+        other = Basis(ruleset=to_ruleset, as_known_at=write_time(to_known_at, "to_known_at"))
+        return self._compare(Compare(from_=one, to=other, cursor=cursor, limit=limit))
+
+    @abstractmethod
     def close(self) -> None:
         """Let go of the file or the connections."""
 
@@ -359,6 +420,9 @@ class Surface(ABC):
 
     @abstractmethod
     def _check_constraint(self, request: AddConstraintV4) -> Conflicts: ...
+
+    @abstractmethod
+    def _compare(self, request: Compare) -> ComparedAnswers: ...
 
     @abstractmethod
     def _ask(self, request: AskV4) -> ContextPackage: ...
@@ -385,12 +449,17 @@ def write_time(time: Time | None, field: str) -> str | None:
     return format_instant((time - _EPOCH) // _MICROSECOND)
 
 
-def warn_of_conflicts(version_ids: Iterable[str], *, has_more: bool) -> None:
-    """Warn whoever wrote; nothing to warn of when there are no versions."""
+def warn_of_conflicts(version_ids: Iterable[str], *, has_more: bool, depth: int = 4) -> None:
+    """Warn whoever wrote; nothing to warn of when there are no versions.
+
+    Args:
+        version_ids: What is contradicted.
+        has_more: Whether that is not all.
+        depth: How many calls lie between whoever wrote and this, the two included.
+    """
     if named := ", ".join(version_ids):
         more = " and more" if has_more else ""
-        # Up the stack: this, the primitive, the method, and there is the caller.
-        warnings.warn(f"this contradicts {named}{more}", ConflictWarning, stacklevel=4)
+        warnings.warn(f"this contradicts {named}{more}", ConflictWarning, stacklevel=depth)
 
 
 def _write_fields(provenance: Provenance) -> tuple[dict[str, Any], str | None]:

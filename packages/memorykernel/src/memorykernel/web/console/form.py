@@ -12,10 +12,11 @@ from contracts.core.json_value import JsonValue
 from memorykernel.core.record import ConstraintContent
 from memorykernel.core.request import AddConstraintV4, AskV4, read_request
 from memorykernel.core.stored_record import StoredRecord
-from memorykernel.core.vocabulary import Authority, Effect, Match, TruthStatus
+from memorykernel.core.vocabulary import NEUTRAL_CONFIDENCE, Authority, Effect, Match, TruthStatus
 from memorykernel.errors import InvalidRequest, MistypedField
 
 MAX_FIELDS: Final = 40
+_NEEDS_CONFIDENCE: Final = (TruthStatus.INFERRED, TruthStatus.SPECULATIVE)
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MINUTE: Final = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(:\d{2})?")
 
@@ -35,6 +36,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     effect: str = Effect.DENY.value
     authority: str = Authority.AUTHORITATIVE.value
     truth_status: str = TruthStatus.ASSERTED.value
+    confidence: str = ""
     effective_at: str = ""
     expires_at: str = ""
     supersedes: str = ""
@@ -123,11 +125,21 @@ def complete_draft(draft: Draft) -> AddConstraintV4:
             "justification": "a draft that is only checked",
             "source_uri": "urn:memorykernel:console",
             "evidence": [],
-            "confidence": 1.0,
+            "confidence": _read_confidence(draft),
         },
         AddConstraintV4,
         strict=True,
     )
+
+
+def _read_confidence(draft: Draft) -> float | None:
+    """What was typed, else none, which orders as the neutral one where that must be said."""
+    if draft.confidence:
+        try:
+            return float(draft.confidence)
+        except ValueError as exc:
+            raise MistypedField("confidence", "is no number: expected 0 to 1") from exc
+    return NEUTRAL_CONFIDENCE if draft.truth_status in _NEEDS_CONFIDENCE else None
 
 
 def complete_time(text: str | None) -> str | None:

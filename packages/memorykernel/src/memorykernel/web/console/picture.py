@@ -31,9 +31,12 @@ ROW: Final = 44
 _BAND: Final = 56
 _AXIS: Final = 28
 _WIDE_LABEL: Final = 90
-_NARROW_LABEL: Final = 36
+_NARROW_LABEL: Final = 30
 _ROOM_FOR_WORD: Final = 11.0
 """From how many percent of the width on a stretch has room for its word."""
+
+_ROOM_IF_NARROW: Final = 28.0
+"""The same on a narrow screen."""
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +72,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     result: str
     word: str
     has_room: bool
+    has_room_if_narrow: bool
     since: str
     since_text: str
     until_text: str
@@ -176,6 +180,7 @@ def _draw_piece(stretch: Stretch, window: Span) -> Piece:
         result=stretch.result.value,
         word=describe_result(stretch.result),
         has_room=float(shape.width.rstrip("%")) >= _ROOM_FOR_WORD,
+        has_room_if_narrow=float(shape.width.rstrip("%")) >= _ROOM_IF_NARROW,
         since=format_instant(stretch.span.start),
         since_text=describe_instant(stretch.span.start),
         until_text=describe_instant(stretch.span.end),
