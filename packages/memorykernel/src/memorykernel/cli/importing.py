@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from memorykernel.cli import moving
+from memorykernel.cli import moving, policies
 
 _DEFAULT = "data"
 
@@ -31,3 +31,4 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 app.command(_DEFAULT)(moving.import_data)
+app.command("policies")(policies.import_policies_file)
