@@ -154,7 +154,9 @@ def _describe(path: Path, exc: Exception) -> Iterator[Damage]:
     if named is not None or not found:
         name = named[1] if named else None
         # Nothing but the schema is read before the first statement runs.
-        is_schema = "malformed" in str(exc) or "no such" in str(exc) or isinstance(exc, UnicodeDecodeError)
+        is_schema = (
+            "malformed" in str(exc) or "no such column" in str(exc) or isinstance(exc, UnicodeDecodeError)
+        )
         table = "sqlite_schema" if is_schema else "file"
         yield Damage(table=table, row=None, id=name, finding=f"cannot be opened: {exc}")
 
