@@ -103,7 +103,7 @@ class _Error(msgspec.Struct):
 
 class _Envelope(msgspec.Struct):
     service_contract_version: str
-    data: msgspec.Raw | None = None
+    data: msgspec.Raw = msgspec.Raw()
     error: _Error | None = None
 
 
@@ -267,12 +267,13 @@ def _open_envelope(reply: urllib3.BaseHTTPResponse) -> bytes:
         ) from exc
     if envelope.error is not None:
         raise _read_error(envelope.error, reply)
-    if envelope.service_contract_version != SERVICE_V4 or envelope.data is None:
+    data = bytes(envelope.data)
+    if envelope.service_contract_version != SERVICE_V4 or not data:
         raise ReplyInvalid(
             f"the server speaks {envelope.service_contract_version}, expected {SERVICE_V4};"
             f" start it with --service-contract {SERVICE_V4}"
         )
-    return bytes(envelope.data)
+    return data
 
 
 def _read_error(said: _Error, reply: urllib3.BaseHTTPResponse) -> MemoryKernelError:
