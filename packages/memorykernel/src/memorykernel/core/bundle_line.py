@@ -114,7 +114,7 @@ def _check_record(line: RecordLine) -> None:
     shape = _SHAPES.get(line.record_type, _SHAPES["summary"])
     if tuple(each is not None for each in (*named, *grown)) != shape:
         raise ValueError(f"the fields are not those of a {line.record_type}")
-    _check_filled(*filter(None.__ne__, (*named, *grown)))
+    _check_filled(*(each for each in (*named, *grown) if each is not None))
     if line.record_type == "constraint":
         _check_scope(line)
     elif line.note is not None or line.matching is not None:
