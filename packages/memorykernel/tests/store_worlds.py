@@ -2,7 +2,7 @@
 
 `compare_stores` is what a campaign runs for as long as it is asked to. Names are few, so that rules meet;
 texts hold what stores like to get wrong: case, accents, characters outside the first plane, U+0000, long
-words. Names hold no U+0000: SQLite's json_each, by which keys are looked up, cuts text off there.
+words. Names hold no U+0000: service.v4 refuses it.
 """
 
 from __future__ import annotations

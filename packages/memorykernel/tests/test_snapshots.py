@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from memorykernel.core.question import PolicyQuestion
 from memorykernel.core.record import MembershipContent
-from memorykernel.core.request import AddConstraintV4, AddLink, AddMembership, read_request
+from memorykernel.core.request import AddConstraintV4, AddLink, AddMembership, AskV4, read_request
 from memorykernel.core.vocabulary import RecordType
 from memorykernel.errors import InvalidRequest
 from memorykernel.wiring import Kernel
@@ -118,6 +118,16 @@ def test_a_scope_that_could_never_match_is_refused(
 ) -> None:
     with pytest.raises(InvalidRequest, match=reason):
         add_rule(kernel, kit, **fields)
+
+
+def test_a_name_that_no_store_can_look_up_is_refused(kernel: Kernel, kit: Any) -> None:
+    with pytest.raises(InvalidRequest, match="holds U\\+0000"):
+        add_rule(kernel, kit, actor="a\0b")
+    with pytest.raises(InvalidRequest, match="holds U\\+0000"):
+        add_member(kernel, kit, "a\0b", "staff")
+    asked = AskV4(text="?", actor="a\0b", action="read", resource="r")
+    with pytest.raises(InvalidRequest, match="holds U\\+0000"):
+        kernel.asking.ask(asked)
 
 
 def test_every_earlier_state_is_read_as_it_was(world: Any, kit: Any) -> None:

@@ -55,6 +55,20 @@ def test_a_named_contract_gives_its_envelope_rules_and_document(server: Any, kit
     assert server.call("GET", "/v1/openapi", headers=headers).body == load_openapi(contract)
 
 
+def test_an_answer_that_an_older_contract_cannot_show_is_not_there(server: Any, kit: Any) -> None:
+    asked = {
+        contract: server.call("POST", "/v1/query/ask", kit.ask(as_of=None), headers=naming(contract)).data
+        for contract in ("service.v3", "service.v4")
+    }
+    paths = {contract: f"/v1/context/{data['context_package_id']}" for contract, data in asked.items()}
+    for contract, path in paths.items():
+        assert server.call("GET", path, headers=naming("service.v4")).data == asked[contract]
+    assert server.call("GET", paths["service.v3"], headers=naming("service.v3")).status == 200
+    refused = server.call("GET", paths["service.v4"], headers=naming("service.v3"))
+    assert (refused.status, refused.json()["error"]["code"]) == (404, "context_package_not_found")
+    assert "name service.v4" in refused.json()["error"]["message"]
+
+
 def test_a_request_that_names_none_gets_the_started_one(server: Any) -> None:
     assert server.call("GET", "/v1/health").json()["service_contract_version"] == "service.v4"
 

@@ -158,6 +158,7 @@ def admit_ask(request: Ask, now_us: int) -> PolicyQuestion:
     as_of_us = _instant(request.as_of, "as_of")
     _check_filled(text=request.text, actor=request.actor, action=request.action, resource=request.resource)
     if isinstance(request, AskV4):
+        _refuse_null(actor=request.actor, action=request.action, resource=request.resource)
         _check_size(request.text, request.actor, request.action, request.resource)
     return PolicyQuestion(
         text=request.text,
@@ -224,6 +225,7 @@ def _payload(request: AddRecord) -> Payload:
         return Payload(record_type=RecordType.CONSTRAINT, payload=content)
     if isinstance(request, AddMembership):
         _check_filled(group=request.group, member=request.member)
+        _refuse_null(group=request.group, member=request.member)
         content = MembershipContent(field=request.field, group=request.group, member=request.member)
         return Payload(record_type=RecordType.MEMBERSHIP, payload=content)
     _check_filled(summary=request.summary)
@@ -235,6 +237,7 @@ def _scope(request: AddConstraint | AddConstraintV4) -> Scope:
     _check_filled(actor=request.actor, action=request.action, resource=request.resource)
     if isinstance(request, AddConstraint):
         return Scope(actor=request.actor, action=request.action, resource=request.resource)
+    _refuse_null(actor=request.actor, action=request.action, resource=request.resource)
     scope = Scope(
         actor=request.actor,
         action=request.action,
@@ -259,6 +262,13 @@ def _check_common(request: AddRecord) -> None:
         raise _refuse("confidence", f"expected 0 to 1, got {request.confidence}")
     if request.confidence is None and request.truth_status in _NEEDS_CONFIDENCE:
         raise _refuse("confidence", f"is required for truth_status {request.truth_status}; send 0 to 1")
+
+
+def _refuse_null(**names: str) -> None:
+    """Names are looked up as keys; SQLite's JSON functions end a text at U+0000 and would miss a rule."""
+    for field, name in names.items():
+        if "\0" in name:
+            raise _refuse(field, "holds U+0000; send a name without it")
 
 
 def _check_filled(**texts: str) -> None:

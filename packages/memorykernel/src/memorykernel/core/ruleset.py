@@ -43,6 +43,11 @@ class RecallRuleset:
     needs_every_record: bool = False
 
 
+PUBLISHED_RULESETS: Final = frozenset(
+    {ordering_v1.NAME, ordering_v2.NAME, recall_ordering_v1.NAME, recall_ordering_v2.NAME}
+)
+"""The rulesets whose packages have the shape of service.v2 and service.v3."""
+
 POLICY_RULESETS: Final = {
     ruleset.name: ruleset
     for ruleset in (

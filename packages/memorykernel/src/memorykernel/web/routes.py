@@ -146,7 +146,7 @@ class Endpoints:
     async def show_context(self, request: Request) -> Response:
         """A kept answer, byte for byte."""
         package_id = request.path_params["context_package_id"]
-        return self._succeed(await self._work(lambda: self.asking.find(package_id)))
+        return self._succeed(await self._work(lambda: self.asking.find(package_id, published=True)))
 
     def _check_ready(self) -> ReadyChecks:
         checks = self.schema_care.check_ready()
