@@ -222,7 +222,9 @@ def test_every_dependency_is_imported_declared_and_explained() -> None:
 
 def _declared(package: str) -> set[str]:
     project = tomllib.loads(read(Path(f"packages/{package}/pyproject.toml")))["project"]
-    return {_plain(re.split(r"[\[<>=!~ ]", each)[0]) for each in project["dependencies"]}
+    extras = project.get("optional-dependencies", {}).values()
+    named = (*project["dependencies"], *(each for extra in extras for each in extra))
+    return {_plain(re.split(r"[\[<>=!~ ]", each)[0]) for each in named}
 
 
 def _plain(name: str) -> str:
