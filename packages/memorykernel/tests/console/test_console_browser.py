@@ -95,7 +95,7 @@ def url(kit: Any) -> Iterator[str]:
 
 @pytest.fixture
 def open_page(browser: Browser, url: str) -> Iterator[OpenPage]:
-    """Open the page in a context of its own; what it complains about, a breach of the CSP too, is a failure."""
+    """Open the page in a context of its own; a complaint, also of a breach of the CSP, is a failure."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
     origin = url.removesuffix("/console")
