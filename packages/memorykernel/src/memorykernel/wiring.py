@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from memorykernel.adapters.sqlite_verify import VerifyReport
     from memorykernel.core.bundle_signature import PrivateKey
     from memorykernel.service.moving import ImportReport, Moving, TakeoverReport
+    from memorykernel.service.policies import PolicyReport
     from memorykernel.service.suite import Suite
     from memorykernel.web.app import Access, Tables
     from memorykernel.web.console.site import Example
@@ -677,3 +678,34 @@ def _require_file(location: Path | str) -> Path:
     if is_dsn(location):
         raise InvalidRequest("this works on SQLite files; use pg_dump for a PostgreSQL database")
     return Path(location)
+
+
+def import_policies(
+    kernel: Kernel, path: Path, *, name: str | None, apply: bool, prune: bool
+) -> PolicyReport:
+    """Bring a kernel's rules to what a policy file says; see `service.policies`.
+
+    Args:
+        kernel: The store, at schema 4.
+        path: YAML, or CSV when its name ends with `.csv`.
+        name: The set's, unless the file names it; the file's name without its ending if None.
+        apply: Write it; else only say what that would do.
+        prune: End the rules of the set that the file does not have any more.
+
+    Raises:
+        PolicyFileInvalid: The file says what cannot be imported.
+        MemoryKernelError: As `Policies.bring`.
+    """
+    from memorykernel.adapters.policy_document import load_policies
+    from memorykernel.core.policy_file import read_policies
+    from memorykernel.service.policies import Policies
+
+    policies = read_policies(load_policies(path), name or path.stem, f"file:{path.name}")
+    remembering = kernel.remembering
+    use_case = Policies(
+        memory=remembering.memory,
+        schema_care=kernel.schema_care,
+        clock=remembering.clock,
+        ids=remembering.ids,
+    )
+    return use_case.bring(policies, apply=apply, prune=prune)

@@ -74,6 +74,8 @@ def back_up(file: SqliteFile, target: Path, progress: Progress) -> BackupReport:
             publish(draft, target)
     except (sqlite3.Error, OSError) as exc:
         raise WriteFailed(f"the backup was not written: {exc}; correct that and repeat") from exc
+    finally:
+        file.close()
     memory_head, answer_head = heads
     return BackupReport(
         file=str(target),
