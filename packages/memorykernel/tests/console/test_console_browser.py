@@ -37,6 +37,12 @@ _NAMELESS = """
   return !(e.getAttribute("aria-label") || named || label || e.textContent).trim();
 }).map((e) => e.outerHTML.slice(0, 120))
 """
+_OUTSIDE = """
+[...document.querySelectorAll("main .card *")].filter((e) => {
+  if (e.closest("svg, pre, .visually-hidden, thead") || !e.getClientRects().length) return false;
+  return e.getBoundingClientRect().right > e.closest(".card").getBoundingClientRect().right;
+}).map((e) => e.outerHTML.slice(0, 120))
+"""
 _CONTRAST = """
 (() => {
   const parse = (c) => (c.match(/[\\d.]+/g) || []).map(Number);
@@ -160,6 +166,7 @@ def test_every_page_fits_and_reads_in_both_themes(
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     for kind in walk(page):
         assert page.evaluate("document.documentElement.scrollWidth") <= width, kind
+        assert page.evaluate(_OUTSIDE) == [], kind
         assert page.evaluate(_NAMELESS) == [], kind
         assert page.evaluate(_CONTRAST) == [], kind
         assert page.locator("h1").count() == 1, kind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ from memorykernel.core.instant import parse_instant
 from memorykernel.core.ordering_v3 import decide_policy_v3, resolve_policy_v3
 from memorykernel.core.question import PolicyQuestion
 from memorykernel.core.record import ConstraintContent, Scope
+from memorykernel.core.release import default_release
 from memorykernel.core.timeline import DAY_US, MAX_BARS, draw_timeline, find_result
 from memorykernel.core.vocabulary import Authority, Effect, RecordType, TruthStatus
+from memorykernel.service.known_state import Remembered
+from memorykernel.service.picturing import Picturing
+from memorykernel.wiring import open_kernel
 
 HORIZON_DAYS = 40
 QUESTION = PolicyQuestion(
@@ -76,8 +81,8 @@ def test_the_band_is_the_answer_at_every_instant(evidence: PolicyEvidence) -> No
     window, answers = timeline.window, timeline.answers
     assert answers[0].span.start == window.start
     assert answers[-1].span.end == window.end
-    assert all(one.span.end == other.span.start for one, other in zip(answers, answers[1:], strict=False))
-    assert all(one.result is not other.result for one, other in zip(answers, answers[1:], strict=False))
+    assert all(one.span.end == other.span.start for one, other in pairwise(answers))
+    assert all(one.result is not other.result for one, other in pairwise(answers))
     for day in range(window.start // DAY_US + 1, window.end // DAY_US, 3):
         asked = msgspec.structs.replace(QUESTION, as_of_us=day * DAY_US)
         assert find_result(answers, day * DAY_US) is decide_policy_v3(asked, evidence)
@@ -134,11 +139,6 @@ def test_of_many_rules_the_closest_are_drawn_and_all_decide() -> None:
 
 def test_what_was_known_when_is_told_by_the_moments(tmp_path: Path, kit: Any) -> None:
     """A rule that is recorded late changes the past from its recording on, and not before."""
-    from memorykernel.core.release import default_release
-    from memorykernel.service.known_state import Remembered
-    from memorykernel.service.picturing import Picturing
-    from memorykernel.wiring import open_kernel
-
     clock = kit.clock()
     said: Any = {"writer": "w", "justification": "j", "source_uri": "u:1", "authority": "authoritative"}
     rule: Any = {"action": "use", "resource": "usb", **said}
