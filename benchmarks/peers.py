@@ -1,10 +1,10 @@
 """The same rules and questions for MemoryKernel and three policy engines, in one run.
 
 Each rule is the only one of its scope, so that the engines' ways to settle conflicts do not matter; each
-answer is checked to be the same. The engines hold all rules in memory and answer yes or no; MemoryKernel reads
-them from its file, explains the answer and keeps it. Its time without keeping it stands beside. Rules are
-loaded and parsed before the clock runs. Cedar gets a parsed policy set, Casbin a policy a line, and Rego a
-document that is indexed by scope, which flatters it: somebody has to make it.
+answer is checked to be the same. The engines hold all rules in memory and answer yes or no; MemoryKernel
+reads them from its file, explains the answer and keeps it. Its time without keeping it stands beside. Rules
+are loaded and parsed before the clock runs. Cedar gets a parsed policy set, Casbin a policy a line, and Rego
+a document that is indexed by scope, which flatters it: somebody has to make it.
 """
 
 from __future__ import annotations

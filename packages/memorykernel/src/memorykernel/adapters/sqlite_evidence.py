@@ -165,7 +165,10 @@ def read_policy_rows(
     if patterns:
         statements = _PATTERN_SQL
         asked |= {f"{field}_keys": _encode_list(list_keys(str(asked[field]))) for field in _FIELDS}
-    (encoded,) = connection.execute(statements[grown, known is not None], asked | _bound(known)).fetchone()
+    statement = statements[grown, known is not None]
+    if patterns and "\0" in question.actor + question.action + question.resource:
+        statement, asked = _bind_each_key(statement, asked, question)
+    (encoded,) = connection.execute(statement, asked | _bound(known)).fetchone()
     return _decode_rows(connection, encoded)
 
 
@@ -250,6 +253,21 @@ def _read_names(connection: sqlite3.Connection, after: int, newest: int) -> list
         " WHERE record_seq > ? AND record_seq <= ?",
         (after, newest),
     ).fetchall()
+
+
+def _bind_each_key(statement: str, asked: Bounds, question: PolicyQuestion) -> tuple[str, Bounds]:
+    """Bind the keys one by one: SQLite ends a text that it reads out of JSON at a U+0000."""
+    bound: Bounds = dict(asked)
+    for field in _FIELDS:
+        keys = {
+            f"{field}_key_{number}": key for number, key in enumerate(list_keys(getattr(question, field)))
+        }
+        values = ", ".join(f"(:{name})" for name in keys)
+        listed = f"SELECT value FROM json_each(:{field}_keys)"  # noqa: S608  # three names
+        statement = statement.replace(listed, f"VALUES {values}")
+        del bound[f"{field}_keys"]
+        bound |= keys
+    return statement, bound
 
 
 def _decode_rows(connection: sqlite3.Connection, encoded: str) -> list[Row]:
