@@ -1,0 +1,210 @@
+"""The HTTP service over a kernel: its tables of endpoints, its limits, its tenants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from contracts.core.service import SERVICE_V4
+
+from memorykernel.core.access import DEFAULT_TENANT
+from memorykernel.core.negotiation import list_spoken
+from memorykernel.core.vocabulary import ConflictPolicy
+from memorykernel.wiring.evidence import build_suite
+from memorykernel.wiring.kernel import Durability, Kernel, open_kernel
+from memorykernel.wiring.release import read_version
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from memorykernel.web.app import Access, Tables
+    from memorykernel.web.metrics import WorkerSlot
+    from memorykernel.web.routes import Endpoints
+    from memorykernel.web.server import Service
+    from memorykernel.web.worker import Worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """How a server behaves; the defaults are those of `mk serve`.
+
+    Attributes:
+        strict: Refuse unknown keys in requests.
+        timeout_ms: How long a request may take.
+        max_queue: How many requests may wait for a database.
+        max_connections: How many connections a process serves.
+        hosts: Host names that are answered to, besides addresses and local names.
+        log_requests: A line for every request.
+        conflicts: What becomes of a write through service.v4 that makes questions undecidable.
+        durability: When an answer is given.
+        slot: This worker's place among several.
+    """
+
+    strict: bool = False
+    timeout_ms: int = 10_000
+    max_queue: int = 512
+    max_connections: int = 1000
+    hosts: tuple[str, ...] = ()
+    log_requests: bool = False
+    conflicts: ConflictPolicy = ConflictPolicy.WARN
+    durability: Durability = Durability.FULL
+    slot: WorkerSlot | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantFolder:
+    """Where the databases of tenants are, and who may use which.
+
+    Attributes:
+        access: The access file.
+        folder: Each tenant's database is a file in it; None for one database, of the tenant `default`.
+    """
+
+    access: Path
+    folder: Path | None
+
+
+def build_service(kernel: Kernel, *, openapi: bytes, strict: bool) -> ASGIApp:
+    """The HTTP application of a kernel, with its one worker thread and nothing around it."""
+    # Imported here: a command that only asks starts without the HTTP stack.
+    from memorykernel.web.app import Edge, EdgeOptions
+    from memorykernel.web.worker import Worker
+
+    tables = _build_tables(
+        kernel, Worker(kernel.file), openapi=openapi, strict=strict, conflicts=ConflictPolicy.WARN
+    )
+    return Edge(kernel.release.service_contract, tables, access=None, options=EdgeOptions())
+
+
+def build_server(
+    kernel: Kernel, *, openapi: bytes, options: ServeOptions, tenants: TenantFolder | None = None
+) -> Service:
+    """The HTTP service of a kernel, with everything around it: limits, metrics, log, tokens.
+
+    Args:
+        kernel: Of the one database; with a folder of tenants only its release is used.
+        openapi: The document of the release.
+        options: How it behaves.
+        tenants: Asks for tokens, and keeps tenants apart; None for a server that asks nobody.
+    """
+    from memorykernel.web.access import HostCheck
+    from memorykernel.web.app import Edge, EdgeOptions
+    from memorykernel.web.connection import ConnectionLimits
+    from memorykernel.web.lifecycle import Lifecycle
+    from memorykernel.web.metrics import Metrics
+    from memorykernel.web.server import Service
+    from memorykernel.web.tenancy import Workers
+
+    release, lifecycle = kernel.release, Lifecycle()
+    metrics = Metrics(version=read_version(), service_contract=release.service_contract, slot=options.slot)
+    workers = Workers(max_queue=options.max_queue)
+
+    def open_tables(opened: Kernel) -> Tables:
+        worker = workers.start(opened.file)
+        return _build_tables(
+            opened, worker, openapi=openapi, strict=options.strict, conflicts=options.conflicts
+        )
+
+    access = None if tenants is None else _build_access(kernel, tenants, openapi, open_tables, options)
+    edge = Edge(
+        release.service_contract,
+        {} if access else open_tables(kernel),
+        access=access,
+        options=EdgeOptions(
+            timeout_ms=options.timeout_ms,
+            hosts=HostCheck(options.hosts),
+            metrics=metrics,
+            log_requests=options.log_requests,
+            lifecycle=lifecycle,
+        ),
+    )
+
+    def sample(connections: int) -> None:
+        metrics.set_connections(connections)
+        metrics.set_depth(workers.depth)
+
+    return Service(
+        app=edge,
+        lifecycle=lifecycle,
+        connections=ConnectionLimits(
+            arrival_s=options.timeout_ms / 1000,
+            max_connections=options.max_connections,
+            refuse=edge.refuse_connection,
+            count_refusal=metrics.count_refusal,
+        ),
+        sample=sample,
+        close=workers.close,
+    )
+
+
+def _build_tables(
+    kernel: Kernel, worker: Worker, *, openapi: bytes, strict: bool, conflicts: ConflictPolicy
+) -> Tables:
+    """The endpoints of each contract that the kernel's release speaks, all on the same database."""
+    from contracts.documents import load_openapi
+
+    from memorykernel.web.envelope import Envelopes
+    from memorykernel.web.routes import Endpoints
+    from memorykernel.web.routes_v4 import EndpointsV4
+
+    published: dict[str, Endpoints] = {
+        release.service_contract: Endpoints(
+            asking=replace(kernel.asking, release=release),
+            remembering=kernel.remembering,
+            schema_care=kernel.schema_care,
+            envelopes=Envelopes(service_contract=release.service_contract),
+            openapi=openapi if release is kernel.release else load_openapi(release.service_contract),
+            strict=strict,
+            worker=worker,
+            writes=kernel.writes,
+        )
+        for release in list_spoken(kernel.release)
+    }
+    if (base := published.get(SERVICE_V4)) is None:
+        return published
+    return {**published, SERVICE_V4: EndpointsV4(base=base, suite=build_suite(kernel, conflicts))}
+
+
+def _build_access(
+    kernel: Kernel,
+    tenants: TenantFolder,
+    openapi: bytes,
+    open_tables: Callable[[Kernel], Tables],
+    options: ServeOptions,
+) -> Access:
+    from contracts.documents import load_openapi
+
+    from memorykernel.adapters.access_file import AccessFile
+    from memorykernel.adapters.tenant_folder import locate_database, require_writable
+    from memorykernel.web.app import Access
+    from memorykernel.web.envelope import Envelopes
+    from memorykernel.web.lobby import Lobby
+
+    folder = tenants.folder
+
+    def open_tenant(tenant: str) -> Tables:
+        if folder is None:
+            return open_tables(kernel)
+        path = locate_database(folder, tenant)
+        opened = open_kernel(path, kernel.release, durability=options.durability)
+        if not path.exists():
+            opened.schema_care.migrate(dry_run=False)
+        return open_tables(opened)
+
+    require_room = kernel.file.require_writable if folder is None else partial(require_writable, folder)
+    lobby = {
+        release.service_contract: Lobby(
+            envelopes=Envelopes(service_contract=release.service_contract),
+            openapi=openapi if release is kernel.release else load_openapi(release.service_contract),
+            schema_version=release.schema_version,
+            require_writable=require_room,
+        )
+        for release in list_spoken(kernel.release)
+    }
+    allowed = DEFAULT_TENANT if folder is None else None
+    return Access(
+        source=AccessFile(tenants.access), lobby=lobby, open_tenant=open_tenant, only_tenant=allowed
+    )
