@@ -9,7 +9,7 @@ import msgspec
 import typer
 from contracts.core.service import SERVICE_V4
 
-from memorykernel.cli.output import print_record, print_written
+from memorykernel.cli.output import narrate_grown, print_record, print_written
 from memorykernel.cli.target import Database, ReleaseFolder, open_existing
 from memorykernel.core.request import AddConstraint, AddConstraintV4, AddLink, AddSummary
 from memorykernel.core.vocabulary import Authority, Effect, Match, Relation, SummaryType, TruthStatus
@@ -100,6 +100,8 @@ def add_constraint(
             expires_at=expires_at,
         )
         print_written(build_suite(kernel).guarding.add_record(grown, key=key and check_key(key)))
+        if matched or expires_at is not None:
+            narrate_grown()
     else:
         print_record(kernel.remembering.add_record(request))
 

@@ -9,9 +9,10 @@ import typer
 from contracts.core.service import SERVICE_V4
 
 from memorykernel.cli.output import print_result
-from memorykernel.cli.target import Database, ReleaseFolder, open_existing
+from memorykernel.cli.target import Database, ReleaseFolder, ServiceContract, open_existing
 from memorykernel.core.request import Ask, AskV4, Recall, RecallV4
 from memorykernel.core.vocabulary import PublishedType, RecordType, Result
+from memorykernel.errors import InvalidRequest
 
 app = typer.Typer(help="Ask questions; every answer is kept.", no_args_is_help=True)
 context_app = typer.Typer(help="Answers that were given.", no_args_is_help=True)
@@ -46,9 +47,12 @@ def ask(
     ] = False,
     db: Database = None,
     release: ReleaseFolder = None,
+    service_contract: ServiceContract = None,
 ) -> None:
     """Ask whether an actor may do an action to a resource."""
-    kernel = open_existing(ctx, db, release, None if as_known_at is None else SERVICE_V4)
+    kernel = open_existing(
+        ctx, db, release, _choose_contract(service_contract, needs_v4=as_known_at is not None)
+    )
     request = Ask(text=text, actor=actor, action=action, resource=resource, as_of=as_of)
     if kernel.release.service_contract == SERVICE_V4:
         request = AskV4(**msgspec.structs.asdict(request), as_known_at=as_known_at)
@@ -70,11 +74,12 @@ def recall(
     cursor: Annotated[str | None, typer.Option(help="The next_cursor of the page before.")] = None,
     db: Database = None,
     release: ReleaseFolder = None,
+    service_contract: ServiceContract = None,
 ) -> None:
     """Find what is remembered about a text."""
     types = tuple(record_type or ())
-    grown = as_known_at or cursor or RecordType.MEMBERSHIP in types
-    kernel = open_existing(ctx, db, release, SERVICE_V4 if grown else None)
+    grown = as_known_at is not None or cursor is not None or RecordType.MEMBERSHIP in types
+    kernel = open_existing(ctx, db, release, _choose_contract(service_contract, needs_v4=grown))
     request: Recall | RecallV4
     if kernel.release.service_contract == SERVICE_V4:
         request = RecallV4(text=text, record_types=types, as_of=as_of, as_known_at=as_known_at, cursor=cursor)
@@ -92,3 +97,19 @@ def show(
 ) -> None:
     """Print a kept answer as it was given."""
     print_result(open_existing(ctx, db, release).asking.find(context_package_id))
+
+
+def _choose_contract(named: str | None, *, needs_v4: bool) -> str | None:
+    """The contract to ask in: what the options need, else the named one.
+
+    Raises:
+        InvalidRequest: An older one is named, which has no such options.
+    """
+    if not needs_v4:
+        return named
+    if named not in (None, SERVICE_V4):
+        raise InvalidRequest(
+            f"{named} knows no --as-known-at, no --cursor and no memberships;"
+            f" leave them out, or ask with --service-contract {SERVICE_V4}"
+        )
+    return SERVICE_V4

@@ -21,6 +21,15 @@ ReleaseFolder = Annotated[
         "--release", help="A release folder: contract, rulesets and schema are its.", show_default=False
     ),
 ]
+ServiceContract = Annotated[
+    str | None,
+    typer.Option(
+        "--service-contract",
+        help="service.v2, service.v3 or service.v4, without --release; service.v4 alone knows prefixes,"
+        " groups and expiry.",
+        show_default=False,
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
