@@ -7,7 +7,9 @@ import random
 from typing import Any
 
 import pytest
-from memorykernel.cli.proof_check import Refused, check_proof
+from memorykernel.cli.proof_check import Answering, Refused, check_inputs, check_proof, encode, hash_values
+from memorykernel.core.chain import GENESIS_MEMORY, next_head
+from memorykernel.core.instant import format_instant
 from memorykernel.core.request import AddConstraintV4, Recall, read_request
 from memorykernel.errors import ContextLookupFailed, InvalidRequest
 
@@ -111,3 +113,47 @@ def test_an_altered_answer_gets_no_proof(stage: Any) -> None:
 def test_what_is_no_proof_is_refused(document: bytes, because: str) -> None:
     with pytest.raises(Refused, match=because):
         check_proof(document)
+
+
+def forge(head: str, inputs: list[Any], chain: list[Any], **changes: Any) -> bytes:
+    """A proof whose package follows from its inputs, as somebody would write it who has the checker."""
+    question: dict[str, Any] = {"text": "may I?", "actor": "eve", "action": "read", "resource": "pay"}
+    question |= {"as_of_us": 10**15, "as_known_at": None} | changes
+    entries = {each["entry_seq"]: each for each in chain}
+    package = Answering("ordering.v3", question, *check_inputs(inputs, entries)).build(head)
+    proof = {"proof_version": "memorykernel.proof.v1", "ruleset": "ordering.v3"}
+    proof |= {"snapshot": {"head": head, "entry_seq": max(entries)}, "question": question}
+    return json.dumps(proof | {"package": encode(package), "inputs": inputs, "chain": chain}).encode()
+
+
+def test_a_jump_that_no_hash_covers_leads_to_no_forged_record() -> None:
+    heads = [GENESIS_MEMORY]
+    for number in range(1, 7):
+        heads.append(next_head(heads[-1], kind="record", subject=number, digest=bytes(32)))
+    columns: list[Any] = ["01J" + "9" * 23, "01J" + "8" * 23, 1, "constraint", 1, 1, "asserted"]
+    columns += ["authoritative", 0.5, "w", "j", "u", None, "[]", "*", "*", "*", "allow", None, None]
+    columns += [None] * 5
+    names = ("entry_seq", "kind", "subject", "digest", "recorded_at_us", "previous", "jump")
+    digest = hash_values(columns[:20])
+    forged = next_head(bytes(32), kind="record", subject=3, digest=digest)
+    made = (3, "record", 3, digest.hex(), None, bytes(32).hex(), None)
+    # Entry 6 is true but for its jump, which leads to entry 3: none was in the hashes before schema 4.
+    newest = (6, "record", 6, bytes(32).hex(), None, heads[5].hex(), forged.hex())
+    chain = [dict(zip(names, each, strict=True)) for each in (newest, made)]
+    inputs = [{"entry_seq": 3, "kind": "record", "columns": columns}]
+    with pytest.raises(Refused, match="jump"):
+        check_proof(forge(heads[6].hex(), inputs, chain))
+
+
+@pytest.mark.parametrize("known", ["2026-02-08T13:19:53.5Z", f"txn_{'0' * 64}", "yesterday"])
+def test_an_answer_is_not_passed_off_as_known_earlier(stage: Any, known: str) -> None:
+    scene = stage()
+    rule = {"actor": "*", "action": "read", "resource": "*", "effect": "allow"}
+    scene.add(AddConstraintV4, **rule, authority="note", truth_status="asserted")
+    document = json.loads(scene.prove(scene.ask()))
+    parts = (document["snapshot"]["head"], document["inputs"], document["chain"])
+    recorded = format_instant(document["chain"][0]["recorded_at_us"])
+    assert check_proof(forge(*parts, as_known_at=recorded))["inputs"] == 1
+    assert check_proof(forge(*parts, as_known_at=f"txn_{parts[0]}"))["inputs"] == 1
+    with pytest.raises(Refused):
+        check_proof(forge(*parts, as_known_at=known))

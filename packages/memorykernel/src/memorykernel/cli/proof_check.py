@@ -29,7 +29,10 @@ RECORD = re.findall(
     confidence writer justification source_uri source_hash evidence actor action resource effect note summary
     expires_at_us matching field group_name member""",
 )
+ENTRY = ["entry_seq", "kind", "subject", "digest", "recorded_at_us", "previous", "jump"]
 LINK = ("from_version_id", "to_version_id", "relation", "writer", "justification")
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # all times here are UTC
+TIME = r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|[+-]00:00)"
 GENESIS = hashlib.sha256(b"memorykernel.chain.memory.v1").hexdigest()
 FIELDS = ("actor", "action", "resource")
 AUTHORITY = {"authoritative": 3, "derived": 2, "note": 1}
@@ -77,6 +80,7 @@ def check_proof(data: bytes) -> Row:
         _require(list(proof) == keys and proof["proof_version"] == "memorykernel.proof.v1", "it is no proof")
         head, newest = proof["snapshot"].values()
         entries = check_chain(head, newest, proof["chain"])
+        check_known(proof["question"].get("as_known_at"), head, entries.get(newest))
         records, claims = check_inputs(proof["inputs"], entries)
         package = Answering(proof["ruleset"], proof["question"], records, claims).build(head)
         _require(
@@ -102,8 +106,11 @@ def check_chain(head: str, newest: int, chain: Sequence[Row]) -> dict[int, Row]:
     _require(newest > 0 or head == GENESIS, "the snapshot is not the empty memory")
     bound, proved = {newest: head}, {}
     for entry in chain:
+        _require(list(entry) == ENTRY, "an entry has other names")
         number, kind, subject, digest, at, previous, jump = entry.values()
         parts: tuple[Any, ...] = (_bytes(previous), kind, subject, _bytes(digest))
+        # An older entry's hash has no jump in it: one that is told here would be bound by nothing.
+        _require((at is None) == (jump is None), f"entry {number} has a time or a jump without the other")
         if at is not None:
             parts = (parts[0], _bytes(jump), number, *parts[1:], at)
         _require(number in bound, f"entry {number} is not reached from the snapshot")
@@ -116,6 +123,20 @@ def check_chain(head: str, newest: int, chain: Sequence[Row]) -> dict[int, Row]:
         len(proved) == len(chain) and (newest in proved or newest == 0), "entries are missing or repeated"
     )
     return proved
+
+
+def check_known(named: str | None, head: str, entry: Row | None) -> None:
+    """The state is one that was there when, or as, the question says; whether the newest, no proof shows."""
+    if named is None or named == f"txn_{head}":
+        return
+    at = re.fullmatch(
+        r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|[+-]00:00)", named, re.ASCII
+    )
+    _require(at is not None, "the question names another state")
+    if at is not None and entry is not None and entry["recorded_at_us"] is not None:
+        whole = (datetime.fromisoformat(f"{at[1]}T{at[2]}") - EPOCH) // timedelta(microseconds=1)
+        known_us = whole + int(f"{at[3] or 0}000000"[:6])
+        _require(entry["recorded_at_us"] <= known_us, "the state is later than the question knows")
 
 
 def check_inputs(inputs: Sequence[Row], entries: dict[int, Row]) -> tuple[list[Row], list[Claim]]:
@@ -400,7 +421,7 @@ def excerpt(text: str) -> str:
 
 def format_time(instant_us: int) -> str:
     """RFC 3339 of microseconds since 1970."""
-    time = datetime(1970, 1, 1) + timedelta(microseconds=instant_us)  # noqa: DTZ001  # all times here are UTC
+    time = EPOCH + timedelta(microseconds=instant_us)
     return (
         time.isoformat().rstrip("0").removesuffix(".") + "Z" if time.microsecond else time.isoformat() + "Z"
     )
