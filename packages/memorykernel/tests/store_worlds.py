@@ -7,6 +7,7 @@ words. Names hold no U+0000: service.v4 refuses it.
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -68,10 +69,14 @@ RELEASES: Mapping[str, Release] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """What was compared, and the first cases that differ: seed and number of the case, and how."""
+    """What was compared, and the first cases that differ: seed and number of the case, and how.
+
+    `digest` is the SHA-256 of all that the first store gave, for comparing two processes.
+    """
 
     cases: int
     writes: int
+    digest: str
     differing: tuple[str, ...]
 
 
@@ -226,6 +231,7 @@ def compare_stores(
     """
     asked = writes = world = 0
     differing: list[str] = []
+    given = hashlib.sha256()
     sides: tuple[_Side, _Side] | None = None
     ids: list[str] = []
     heads: list[str] = []
@@ -242,17 +248,19 @@ def compare_stores(
             now_us += chance.randint(-5, 1000)
             replies = _do_both(sides, author.write(ids), now_us, f"{seed}/{world}: write {writes}", differing)
             writes += 1
+            given.update(replies)
             if replies.startswith(b'{"memory_version_id"'):
                 ids.append(msgspec.json.decode(replies)["memory_version_id"])
         tips = {side.head() for side in sides}
         differing += [] if len(tips) == 1 else [f"{seed}/{world}: heads {sorted(tips)}"]
         heads.append(tips.pop())
         for _ in range(min(QUESTIONS_PER_WORLD, cases - asked)):
-            _do_both(sides, author.ask(heads, now_us), now_us, f"{seed}/{world}: case {asked}", differing)
+            case = f"{seed}/{world}: case {asked}"
+            given.update(_do_both(sides, author.ask(heads, now_us), now_us, case, differing))
             asked += 1
         world += 1
     _close(sides)
-    return Comparison(cases=asked, writes=writes, differing=tuple(differing[:20]))
+    return Comparison(cases=asked, writes=writes, digest=given.hexdigest(), differing=tuple(differing[:20]))
 
 
 def _do_both(
