@@ -188,6 +188,12 @@ def test_evidence_is_what_can_match_and_who_supersedes_it(kernel: Kernel, kit: A
     assert evidence.head == head(kernel)
 
 
+def test_a_confidence_of_minus_zero_is_no_damage(world: Any, kit: Any) -> None:
+    kernel = world.open()
+    kit.add(kernel, kit.constraint(confidence=-0.0))
+    assert kernel.check_integrity().damage == ()
+
+
 def test_the_version_index_follows_every_write(world: Any, kernel: Kernel, kit: Any) -> None:
     question = PolicyQuestion(text="x", actor="user", action="use", resource="usb_drive", as_of_us=0)
     for _ in range(3):

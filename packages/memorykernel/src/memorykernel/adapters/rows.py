@@ -116,7 +116,8 @@ def encode_record(new: NewRecord) -> tuple[Value, ...]:
         new.effective_at_us,
         record.truth_status.value,
         record.authority.value,
-        record.confidence,
+        # SQLite keeps a whole number in a REAL column as an integer, and with it loses the sign of -0.0.
+        None if record.confidence is None else record.confidence + 0.0,
         record.writer,
         record.justification,
         provenance.source_uri,

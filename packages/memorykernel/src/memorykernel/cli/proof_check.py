@@ -129,9 +129,7 @@ def check_known(named: str | None, head: str, entry: Row | None) -> None:
     """The state is one that was there when, or as, the question says; whether the newest, no proof shows."""
     if named is None or named == f"txn_{head}":
         return
-    at = re.fullmatch(
-        r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|[+-]00:00)", named, re.ASCII
-    )
+    at = re.fullmatch(TIME, named, re.ASCII)
     _require(at is not None, "the question names another state")
     if at is not None and entry is not None and entry["recorded_at_us"] is not None:
         whole = (datetime.fromisoformat(f"{at[1]}T{at[2]}") - EPOCH) // timedelta(microseconds=1)
