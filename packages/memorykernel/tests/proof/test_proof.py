@@ -121,7 +121,7 @@ def forge(head: str, inputs: list[Any], chain: list[Any], **changes: Any) -> byt
     question |= {"as_of_us": 10**15, "as_known_at": None} | changes
     entries = {each["entry_seq"]: each for each in chain}
     package = Answering("ordering.v3", question, *check_inputs(inputs, entries)).build(head)
-    proof = {"proof_version": "memorykernel.proof.v1", "ruleset": "ordering.v3"}
+    proof: dict[str, Any] = {"proof_version": "memorykernel.proof.v1", "ruleset": "ordering.v3"}
     proof |= {"snapshot": {"head": head, "entry_seq": max(entries)}, "question": question}
     return json.dumps(proof | {"package": encode(package), "inputs": inputs, "chain": chain}).encode()
 
