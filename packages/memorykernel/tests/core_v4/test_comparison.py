@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import combinations
 
 from hypothesis import given, settings
-from memorykernel.core.comparison import Comparison, Side, compare_answers
+from memorykernel.core.comparison import MAX_STEPS, Comparison, Side, compare_answers
+from memorykernel.core.context_package import ContextPackage
 from memorykernel.core.evidence import Candidate, PolicyEvidence
 from memorykernel.core.ordering_v1 import resolve_policy_v1
 from memorykernel.core.ordering_v2 import resolve_policy_v2
@@ -113,3 +114,18 @@ def test_of_many_records_a_set_that_cannot_be_thinned_is_responsible() -> None:
     found = compare_rules(*early, *many)
     assert found.flips
     assert found.responsible
+
+
+def test_the_work_of_a_comparison_does_not_grow_with_the_square_of_the_records() -> None:
+    looked_at = 0
+
+    def resolve(question: PolicyQuestion, evidence: PolicyEvidence) -> ContextPackage:
+        nonlocal looked_at
+        looked_at += len(evidence.candidates)
+        return resolve_policy_v3(question, evidence)
+
+    rules = tuple(make_rule(n) for n in range(900))
+    sides = (Side(resolve=resolve, evidence=Universe(rules[:most]).evidence()) for most in (900, 0))
+    found = compare_answers(ask(), *sides)
+    assert (found.flips, len(found.responsible)) == (True, 1)
+    assert looked_at < 2 * MAX_STEPS + 10 * len(rules)

@@ -7,8 +7,9 @@ input (or without them, when they are the same in both), gives the result of the
 - other rules: every record of either input.
 
 Sets of one to three are tried, smallest first, those of the later input before those of the earlier one, up
-to `MAX_ANSWERS` answers. Beyond that a set that restores the result is thinned until no record of it can be
-spared; then `minimal` is False, because a smaller one of other records may exist.
+to `MAX_ANSWERS` answers and `MAX_STEPS` records looked at. Beyond that a set that restores the result is
+thinned, first by halves and at last by single records, until no record of it can be spared or as much was
+spent again; then `minimal` is False, because a smaller one of other records may exist.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ MAX_SET: Final = 3
 
 MAX_ANSWERS: Final = 1000
 """How many answers are computed at most for one comparison, and again for thinning."""
+
+MAX_STEPS: Final = 100_000
+"""How long is searched at most, and again thinned: answers computed, times the records of each."""
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +113,7 @@ class _Trial:
         self._wanted = wanted
         self._differing = list_differences(side.evidence, other.evidence)
         self._same_rules = side.resolve is other.resolve
+        self.price = 1 + max(len(each.evidence.candidates) for each in (side, other))
         everything = list_versions(side.evidence) | list_versions(other.evidence)
         self.pool: Sequence[str] = sorted(self._differing if self._same_rules else everything)
         # The rule that gave the other answer; alone it gives it by all rules at whose time it counts.
@@ -129,10 +134,12 @@ class _Trial:
 
 
 def _search(trials: Sequence[_Trial]) -> tuple[tuple[str, ...], bool]:
-    left = MAX_ANSWERS
+    answers = steps = 0
     for size in range(1, MAX_SET + 1):
-        left -= sum(comb(len(trial.pool), size) for trial in trials)
-        if left < 0:
+        sets = [comb(len(trial.pool), size) for trial in trials]
+        answers += sum(sets)
+        steps += sum(count * trial.price for count, trial in zip(sets, trials, strict=True))
+        if answers > MAX_ANSWERS or steps > MAX_STEPS:
             break
         for trial in trials:
             for version_ids in combinations(trial.pool, size):
@@ -145,12 +152,26 @@ def _thin(trials: Sequence[_Trial]) -> tuple[str, ...]:
     """A set that restores the result and of which no record can be spared, as far as the bound allows."""
     for trial in trials:
         for start in trial.list_starts():
-            if not trial.restores(start):
-                continue
-            kept = list(start)
-            for version_id in start[:MAX_ANSWERS]:
-                fewer = [each for each in kept if each != version_id]
-                if trial.restores(fewer):
-                    kept = fewer
-            return tuple(kept)
+            if trial.restores(start):
+                return _spare(trial, start)
     return ()
+
+
+def _spare(trial: _Trial, start: tuple[str, ...]) -> tuple[str, ...]:
+    """Leave out what is not needed: large pieces first, because mostly few records are needed."""
+    kept = start
+    left = min(MAX_ANSWERS, MAX_STEPS // trial.price)
+    size = len(kept)
+    while size > 1:
+        size = (size + 1) // 2
+        position = 0
+        while position < len(kept):
+            if left == 0:
+                return kept
+            left -= 1
+            fewer = kept[:position] + kept[position + size :]
+            if trial.restores(fewer):
+                kept = fewer
+            else:
+                position += size
+    return kept
