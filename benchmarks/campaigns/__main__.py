@@ -17,7 +17,9 @@ import typer
 import benchmarks.campaigns
 from benchmarks.campaigns.outcome import Outcome
 
-_NOT_CAMPAIGNS = frozenset({"__main__", "dealt", "digests", "fuzz_mutations", "fuzz_wire", "outcome"})
+_NOT_CAMPAIGNS = frozenset(
+    {"__main__", "dealt", "digests", "fuzz_mutations", "fuzz_wire", "kills_load", "outcome"}
+)
 
 
 def discover() -> list[str]:
