@@ -12,8 +12,8 @@ class StoredRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         record: Its `supersedes` and `contradicts` are all links that it makes, those stated later included;
-            both sorted. `expires_at` is None, not UNSET, when it never expires, and the matches of a scope are
-            given, so that a record reads the same whichever contract wrote it.
+            both sorted. `expires_at` is None, not UNSET, if it never expires; the matches of a scope are
+            given: so a record reads the same whichever contract wrote it.
         entry_seq: The number of its entry in the memory's chain, from 1.
         head: The chain's head there, 64 lower-case hex digits.
         recorded_at_us: When it was recorded, microseconds since 1970 UTC; None before schema 4.
