@@ -18,7 +18,9 @@ from memorykernel.errors import (
     MigrationFailed,
     QueryFailed,
     SchemaUnavailable,
+    Stopped,
 )
+from memorykernel.service.attempt import Attempt
 from memorykernel.wiring import Kernel
 
 
@@ -135,3 +137,15 @@ def test_nothing_reads_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DatabaseMissing, match="correct the path"), SqliteFile(tmp_path / "x.db").reading():
         pytest.fail("opened a file that does not exist")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_stopped_work_reads_nothing_more(kernel: Kernel) -> None:
+    file = kernel.file
+    assert isinstance(file, SqliteFile)
+    attempt = Attempt()
+    file.guard(attempt)
+    with file.reading():
+        attempt.stop()
+    with pytest.raises(Stopped), file.reading():
+        pytest.fail("went on reading for nobody")
+    file.guard(None)

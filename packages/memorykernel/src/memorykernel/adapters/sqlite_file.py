@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from memorykernel.errors import DatabaseMissing, SchemaUnavailable
+from memorykernel.errors import DatabaseMissing, SchemaUnavailable, Stopped
 from memorykernel.service.attempt import Attempt
 
 BUSY_TIMEOUT_MS: Final = 5000
@@ -89,7 +89,10 @@ class SqliteFile:
 
         Raises:
             DatabaseMissing: There is no such file.
+            Stopped: The work was stopped: who reads again and again must not go on for nobody.
         """
+        if self._attempt is not None and self._attempt.is_stopped:
+            raise Stopped("the work was stopped at its deadline")
         connection = self._open(create=False)
         if one_statement:
             yield connection
