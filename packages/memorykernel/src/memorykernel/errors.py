@@ -12,6 +12,7 @@
     │   ├── RecordNotFound
     │   ├── UnsupportedMethod
     │   ├── UnknownContract            a contract is named that nobody here speaks
+    │   ├── MalformedHttp              what arrived is no HTTP request
     │   ├── RefusedHost                the request is for a name that this server does not have
     │   ├── Unauthenticated            no token, or one that is not known
     │   ├── Forbidden                  a token without the scope
@@ -122,6 +123,10 @@ class UnsupportedMethod(InvalidRequest):
 
 class UnknownContract(InvalidRequest):
     """The request names a contract that this server does not speak."""
+
+
+class MalformedHttp(InvalidRequest):
+    """What arrived is no HTTP request."""
 
 
 class RefusedHost(InvalidRequest):

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from memorykernel.core.access import AccessList
 from memorykernel.errors import (
     Forbidden,
+    MalformedHttp,
     MemoryKernelError,
     RefusedHost,
     Unauthenticated,
@@ -222,6 +223,11 @@ class Edge:
             await response(scope, receive, send)
 
         return refuse
+
+    def describe_malformed(self) -> bytes:
+        """The body of the reply to what is no HTTP; in the started contract, as no other can be named."""
+        error = MalformedHttp("what arrived is no HTTP request and the connection ends; mend the client")
+        return self._default.envelopes.wrap_error(error)
 
     async def _answer(self, exchange: _Exchange) -> Response:
         try:

@@ -5,6 +5,8 @@
 - A head has at most `MAX_HEAD_BYTES`.
 - Who does not read a reply is cut when nothing moved for `STALLED_S`.
 - Connections beyond the cap get one envelope that says so; far beyond it they are closed at once.
+- What is no HTTP is told so in an envelope, behind the replies to the requests before it, and ends the
+  connection. uvicorn would say it in plain text, ahead of replies that others on the connection wait for.
 """
 
 from __future__ import annotations
@@ -23,6 +25,11 @@ MAX_CONNECTIONS: Final = 1000
 SURPLUS: Final = 100
 """How many connections beyond the cap are told so."""
 
+_MALFORMED: Final = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+    b"connection: close\r\n\r\n%b"
+)
+
 _ANSWER_S: Final = 1.0
 """How much later than the application answers it a slow body is cut; how long a surplus request may take."""
 
@@ -35,6 +42,7 @@ class ConnectionLimits:
         arrival_s: How long the head of a request may take to arrive, and its body; None for ever.
         max_connections: How many connections are served.
         refuse: Makes the application of a connection that is one too many.
+        malformed: The body of the reply to what is no HTTP.
         count_refusal: Told why a connection was cut.
         stalled_s: How long a reply may wait for its reader.
     """
@@ -42,6 +50,7 @@ class ConnectionLimits:
     arrival_s: float | None
     max_connections: int = MAX_CONNECTIONS
     refuse: Callable[[], ASGIApp]
+    malformed: bytes
     count_refusal: Callable[[str], None]
     stalled_s: float = STALLED_S
 
@@ -68,6 +77,8 @@ class LimitedConnection(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = True
         self._in_message = True
+        self._is_malformed = False
+        self._unanswered = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
@@ -86,6 +97,8 @@ class LimitedConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_malformed:
+            return  # nobody knows where the next request begins
         was_in_head = self._in_head
         super().data_received(data)
         if self.transport.is_closing():
@@ -108,12 +121,26 @@ class LimitedConnection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
         super().on_headers_complete()
+        self._in_head = False
+        self._unanswered += 1
 
     def on_message_complete(self) -> None:
         self._in_message = False
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self._unanswered -= 1
+        super().on_response_complete()
+        if self._is_malformed and self._unanswered == 0:
+            self._refuse_malformed()
+
+    def send_400_response(self, msg: str) -> None:
+        self._is_malformed = True
+        if self._in_message and not self._in_head and not self.cycle.response_complete:
+            self._drop_newest()
+        if self._unanswered == 0:
+            self._refuse_malformed()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -126,6 +153,22 @@ class LimitedConnection(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         # Closing would wait for a reader of what is still buffered, who may never come.
         self.transport.abort()
+
+    def _drop_newest(self) -> None:
+        """Forget the request whose body turned out to be malformed: the refusal is its reply."""
+        self._unanswered -= 1
+        if self.pipeline and self.pipeline[0][0] is self.cycle:
+            self.pipeline.popleft()
+        else:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
+    def _refuse_malformed(self) -> None:
+        self.limits.count_refusal("malformed")
+        if not self.transport.is_closing():
+            body = self.limits.malformed
+            self.transport.write(_MALFORMED % (len(body), body))
+            self.transport.close()
 
     def _resume(self) -> None:
         if self._stalled is not None:

@@ -133,6 +133,7 @@ def build_server(
             arrival_s=options.timeout_ms / 1000,
             max_connections=options.max_connections,
             refuse=edge.refuse_connection,
+            malformed=edge.describe_malformed(),
             count_refusal=metrics.count_refusal,
         ),
         sample=sample,

@@ -1,0 +1,85 @@
+"""What is no HTTP: told so in an envelope, behind the replies to what was asked before it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from contracts.core.envelope import POLICIES, check_reply
+
+MALFORMED = {
+    "request line": b"GET /v1/he alth HTTP/1.1\r\nHost: x\r\n\r\n",
+    "not ASCII in the path": b"GET /v1/\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+    "header": b"GET /v1/health HTTP/1.1\r\nNo colon\r\n\r\n",
+    "length": b"POST /v1/query/ask HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+    "chunk": b"POST /v1/query/ask HTTP/1.1\r\nContent-Type: application/json\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+}
+
+
+@pytest.fixture(scope="module", params=["service.v2", "service.v4"])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, kit: Any
+) -> Iterator[Any]:
+    path = tmp_path_factory.mktemp("malformed") / "memory.db"
+    with kit.serve(path, "--service-contract", request.param) as running:
+        running.contract = request.param
+        yield running
+
+
+def read_all(raw: socket.socket) -> list[bytes]:
+    """Every reply until the server ends the connection."""
+    received = b"".join(iter(lambda: raw.recv(65536), b""))
+    return [b"HTTP/1.1 " + each for each in received.split(b"HTTP/1.1 ")[1:]]
+
+
+def check_refusal(server: Any, reply: bytes) -> None:
+    head, _, body = reply.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"connection: close" in head
+    breaches = check_reply(
+        POLICIES[server.contract],
+        status=400,
+        content_type="application/json",
+        body=body,
+        max_bytes=4096,
+    )
+    assert breaches == ()
+    assert b'"code":"validation_error"' in body
+
+
+@pytest.mark.parametrize("kind", MALFORMED)
+def test_it_is_refused_in_an_envelope(server: Any, edge: Any, kind: str) -> None:
+    with edge.connect(server) as raw:
+        raw.sendall(MALFORMED[kind])
+        (refusal,) = read_all(raw)
+    check_refusal(server, refusal)
+
+
+@pytest.mark.parametrize("kind", MALFORMED)
+@pytest.mark.parametrize("before", [1, 3])
+def test_what_was_asked_before_it_is_answered_before_it(
+    server: Any, kit: Any, edge: Any, kind: str, before: int
+) -> None:
+    asked = edge.post("/v1/query/ask", kit.ask(as_of=None))
+    with edge.connect(server) as raw:
+        raw.sendall(asked * before + MALFORMED[kind] + asked)
+        *answers, refusal = read_all(raw)
+    assert [each[:13] for each in answers] == [b"HTTP/1.1 200 "] * before
+    check_refusal(server, refusal)
+
+
+def test_a_body_that_goes_wrong_later_is_refused_once_and_others_are_served(
+    server: Any, kit: Any, edge: Any
+) -> None:
+    head, _, tail = MALFORMED["chunk"].partition(b"zz")
+    with edge.connect(server) as raw, edge.connect(server) as other:
+        raw.sendall(head + b"2\r\n{}\r\n")
+        other.sendall(edge.head("GET", "/v1/health"))
+        assert edge.read(other)[0] == 200
+        raw.sendall(b"zz" + tail)
+        (refusal,) = read_all(raw)
+    check_refusal(server, refusal)
+    assert server.call("GET", "/v1/health").status == 200
