@@ -164,6 +164,15 @@ def test_work_that_is_stopped_stops_waiting_and_keeps_nothing(world: Any, kit: A
     assert records(kernel) == 1
 
 
+def test_work_that_could_be_stopped_and_is_not_is_done(world: Any, kit: Any) -> None:
+    kernel = world.open()
+    kernel.file.guard(Attempt())
+    kit.add(kernel, kit.constraint())
+    ask(kernel, {"text": "?", "actor": "user", "action": "use", "resource": "usb_drive", "as_of": None})
+    kernel.file.guard(None)
+    assert records(kernel) == 1
+
+
 def test_work_that_was_stopped_does_not_commit(world: Any, kit: Any) -> None:
     kernel = world.open()
     attempt = Attempt()
@@ -294,6 +303,16 @@ def test_a_database_that_does_not_exist_is_named_without_its_password(postgres: 
         PostgresSchema(database, 4).migrate(0)
     assert "secret" not in caught.value.message
     assert name_database(dsn) == f"postgresql://memory@127.0.0.1:{postgres.port}/nowhere"
+
+
+@pytest.mark.parametrize("password", ["s3%zzret", "a@s3ret", "s3/ret", "s3?ret", "s3#ret", "s3:ret", "s3ret"])
+def test_a_password_is_not_shown_however_wrong_it_is_written(password: str) -> None:
+    dsn = f"postgresql://memory:{password}@127.0.0.1:1/nowhere"
+    with pytest.raises(SchemaUnavailable) as caught:
+        PostgresSchema(PostgresDatabase(dsn), 4).load_status()
+    for shown in (caught.value.message, name_database(dsn)):
+        assert "s3" not in shown
+        assert "ret" not in shown
 
 
 def test_two_migrations_at_once_apply_once(world: Any) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.abc import RV, PQGen
@@ -154,7 +153,7 @@ class PostgresLine:
             self._connection.reply_s = self._reply_s
 
     def _parameters(self) -> dict[str, Any]:
-        given = conninfo_to_dict(self._dsn)
+        given = _parse_dsn(self._dsn)
         limits = f"-c statement_timeout={self._timeout_ms} -c lock_timeout={self._timeout_ms}"
         # A statement here is short: compiling it costs more than it saves.
         options = f"{limits} -c jit=off {given.pop('options', '')}"
@@ -167,23 +166,42 @@ class PostgresLine:
 
 
 def _until_stopped(gen: PQGen[RV], attempt: Attempt) -> PQGen[RV]:
-    wanted = next(gen)
-    while True:
-        ready = yield wanted
-        if attempt.is_stopped:
-            raise Stopped("the work was stopped while it waited for the database; nothing of it was kept")
-        try:
+    try:
+        # What has nothing to wait for, such as entering a pipeline, ends at its first step.
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            if attempt.is_stopped:
+                raise Stopped("the work was stopped while it waited for the database; nothing of it was kept")
             wanted = gen.send(ready)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]  # what the generator gives back is untyped here
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]  # what the generator gives back is untyped here
 
 
 def name_database(dsn: str) -> str:
-    """A DSN as it may be shown: without its password and options."""
-    parts = urlsplit(dsn)
-    user = f"{parts.username}@" if parts.username else ""
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{user}{host}{parts.path}"
+    """A DSN as it may be shown: without its password and options, also when they are not written as they should."""
+    scheme, _, rest = dsn.partition("://")
+    place, _, options = rest.partition("?")
+    named, at, shown = place.rpartition("@")
+    if not at and "@" in options:
+        # A password with a question mark, or an option: where one ends and the other begins is a guess.
+        return f"{scheme}://..."
+    user = named.partition(":")[0]
+    return f"{scheme}://{user}{at}{shown}"
+
+
+def _parse_dsn(dsn: str) -> dict[str, Any]:
+    """The parameters of a DSN; libpq's own messages repeat parts of it, such as the password."""
+    try:
+        given = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        given = {"host": "@"}
+    if "@" in str(given.get("host", "")):
+        raise psycopg.ProgrammingError(
+            "the DSN cannot be read: expected postgresql://USER:PASSWORD@HOST:PORT/NAME; write what is no"
+            " letter or digit in its password as % and two hex digits"
+        )
+    return dict(given)
 
 
 def describe_error(exc: psycopg.Error) -> str:
