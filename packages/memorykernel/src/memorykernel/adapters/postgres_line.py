@@ -166,20 +166,19 @@ class PostgresLine:
 
 
 def _until_stopped(gen: PQGen[RV], attempt: Attempt) -> PQGen[RV]:
-    try:
-        # What has nothing to wait for, such as entering a pipeline, ends at its first step.
-        wanted = next(gen)
-        while True:
-            ready = yield wanted
-            if attempt.is_stopped:
-                raise Stopped("the work was stopped while it waited for the database; nothing of it was kept")
+    wanted = next(gen)
+    while True:
+        ready = yield wanted
+        if attempt.is_stopped:
+            raise Stopped("the work was stopped while it waited for the database; nothing of it was kept")
+        try:
             wanted = gen.send(ready)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]  # what the generator gives back is untyped here
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]  # what the generator gives back is untyped here
 
 
 def name_database(dsn: str) -> str:
-    """A DSN as it may be shown: without its password and options, also when they are not written as they should."""
+    """A DSN as it may be shown: without its password and options, however wrongly they are written."""
     scheme, _, rest = dsn.partition("://")
     place, _, options = rest.partition("?")
     named, at, shown = place.rpartition("@")
