@@ -44,6 +44,9 @@ def find_problem(words: list[str]) -> str | None:
     command: Any = typer.main.get_command(APPS[words[0]])
     rest = words[1:]
     while rest and getattr(command, "commands", None) and not rest[0].startswith("-"):
+        default = getattr(command, "default_command", None)
+        if rest[0] not in command.commands and default is not None:
+            rest = [default, *rest]
         if rest[0] not in command.commands:
             return f"no command {rest[0]}"
         command, rest = command.commands[rest[0]], rest[1:]

@@ -18,6 +18,8 @@ _DEFAULT = "data"
 class _ImportGroup(TyperGroup):
     """A group with a command that need not be named."""
 
+    default_command = _DEFAULT
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
             args = [_DEFAULT, *args]
