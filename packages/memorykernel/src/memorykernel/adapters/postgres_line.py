@@ -166,15 +166,16 @@ class PostgresLine:
 
 
 def _until_stopped(gen: PQGen[RV], attempt: Attempt) -> PQGen[RV]:
-    wanted = next(gen)
-    while True:
-        ready = yield wanted
-        if attempt.is_stopped:
-            raise Stopped("the work was stopped while it waited for the database; nothing of it was kept")
-        try:
+    try:
+        # What has nothing to wait for, such as entering a pipeline, ends at its first step.
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            if attempt.is_stopped:
+                raise Stopped("the work was stopped while it waited for the database; nothing of it was kept")
             wanted = gen.send(ready)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]  # what the generator gives back is untyped here
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]  # what the generator gives back is untyped here
 
 
 def name_database(dsn: str) -> str:
