@@ -78,6 +78,10 @@ def test_commands_that_say_no(mk: Mk) -> None:
     asked = ("--text", "t", "--actor", "a", *SCOPE, "--as-known-at", "2999-01-01T00:00:00Z")
     mk("query", "ask", *asked, "--service-contract", "service.v3", expect=2)
     assert "ask with --service-contract service.v4" in mk.narrated
+    mk("serve", "--bind", "127.0.0.1:0", "--replica", "postgresql://nowhere/x", expect=2)
+    assert "a replica goes with --db postgresql://... only" in mk.narrated
+    mk("proof", "check", "nothing.json", expect=2)
+    assert "there is no proof at 'nothing.json'" in mk.narrated
     unknown = "01J00000000000000000000000"
     mk("memory", "show", unknown, expect=2)
     mk("memory", "lineage", "x", expect=2)

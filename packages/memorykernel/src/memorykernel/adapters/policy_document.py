@@ -58,7 +58,7 @@ def parse_yaml(text: str) -> RawPolicies:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else 1
-        raise PolicyFileInvalid(f"line {line}: is no YAML: {exc.problem}") from exc
+        raise PolicyFileInvalid(f"line {line}: is no YAML: {exc.problem}; correct it, and quote '*'") from exc
     except (yaml.YAMLError, RecursionError) as exc:
         raise PolicyFileInvalid(f"the file is no YAML that can be read: {type(exc).__name__}") from exc
     sections = _read_mapping(root, _SECTIONS) if root is not None else {}

@@ -123,4 +123,7 @@ class PublishedSnapshot:
                 with file:
                     yield file
         except (OSError, tarfile.TarError, EOFError) as exc:
-            raise BundleInvalid(f"'{self._path}' cannot be read as a snapshot: {exc}") from exc
+            raise BundleInvalid(
+                f"'{self._path}' is no export, no snapshot and no SQLite file, or was cut off;"
+                " name what 'mk export' wrote, or copy it again"
+            ) from exc

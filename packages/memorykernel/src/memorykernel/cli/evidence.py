@@ -71,8 +71,10 @@ def _check(file: Path | None) -> None:
     # Imported here: it is a program of its own.
     from memorykernel.cli.proof_check import Refused, check_proof
 
-    if file is None or not file.is_file():
+    if file is None:
         raise InvalidRequest("no proof is named; expected 'mk proof check FILE'")
+    if not file.is_file():
+        raise InvalidRequest(f"there is no proof at '{file}'; correct the path")
     try:
         shown = check_proof(file.read_bytes())
     except Refused as refused:

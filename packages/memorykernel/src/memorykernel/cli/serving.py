@@ -102,6 +102,8 @@ def serve(
     chosen = choose_release(release, service_contract)
     folder = _choose_tenants(access, tenants)
     path = _choose_database(ctx, db, tenants)
+    if replica is not None and not is_dsn(path):
+        raise InvalidRequest("a replica goes with --db postgresql://... only; leave --replica out")
     listener = open_socket(bind)
     require_guarded(listener.getsockname()[0], guarded=access is not None, allow_open=allow_open)
     options = ServeOptions(

@@ -83,7 +83,8 @@ class Explaining:
         question = asked.question
         if not isinstance(question, PolicyQuestion) or asked.ruleset != ordering_v3.NAME:
             raise InvalidRequest(
-                f"this answer was given by {asked.ruleset}, expected one by {ordering_v3.NAME}; ask again"
+                f"this answer was given by {asked.ruleset}, expected one by {ordering_v3.NAME};"
+                " ask again through service.v4"
             )
         found = find_counterfactual(question, self.remembered.read_policy(asked, question))
         return WhatWouldFlip(
