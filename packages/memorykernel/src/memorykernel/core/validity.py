@@ -101,11 +101,20 @@ def join_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
     return tuple(joined)
 
 
-def meet_spans(one: Iterable[Span], other: Sequence[Span]) -> tuple[Span, ...]:
-    """What two unions of spans have in common."""
-    return tuple(
-        Span(max(a.start, b.start), min(a.end, b.end))
-        for a in one
-        for b in other
-        if max(a.start, b.start) < min(a.end, b.end)
-    )
+def meet_spans(one: Sequence[Span], other: Sequence[Span]) -> tuple[Span, ...]:
+    """What two unions of spans have in common; both as `join_spans` gives them, and so is the result."""
+    met: list[Span] = []
+    mine = yours = 0
+    while mine < len(one) and yours < len(other):
+        common = Span(
+            max(one[mine].start, other[yours].start),
+            min(one[mine].end, other[yours].end),
+        )
+        if common.start < common.end:
+            met.append(common)
+        # What ends first has nothing in common with what comes later.
+        if one[mine].end <= other[yours].end:
+            mine += 1
+        else:
+            yours += 1
+    return tuple(met)
