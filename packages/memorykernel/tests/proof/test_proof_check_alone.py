@@ -65,7 +65,7 @@ def test_the_checker_imports_the_standard_library_only() -> None:
 
 @given(
     st.recursive(
-        st.none() | st.integers(-(2**62), 2**62) | st.floats(0, 1) | st.text(),
+        st.none() | st.integers(-(2**62), 2**62) | st.floats(0, 1) | st.floats(1e-7, 1e-3) | st.text(),
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
         max_leaves=8,
     )

