@@ -11,9 +11,11 @@ import pytest
 from contracts.core.envelope import POLICIES, check_reply
 from hypothesis import given
 from hypothesis import strategies as st
+from memorykernel.core.explain_request import Compare
 from memorykernel.core.release import default_release
 from memorykernel.core.request import AddConstraintV4, AskV4, read_request
 from memorykernel.errors import InvalidRequest, MistypedField, WriteConflict
+from memorykernel.service.comparing import MAX_FLIPS
 from memorykernel.service.freshness import parse_token, write_token
 from memorykernel.service.idempotency import check_key
 from memorykernel.service.known_state import require_question
@@ -76,6 +78,25 @@ def test_a_difference_is_the_first_one(one: bytes, other: bytes) -> None:
     else:
         assert one[: found.offset] == other[: found.offset]
         assert one[found.offset : found.offset + 1] != other[found.offset : found.offset + 1]
+
+
+def test_a_page_of_a_comparison_ends_early_when_it_has_explained_enough(
+    use_cases: Kernel, suite: Suite, kit: Any
+) -> None:
+    before = msgspec.json.decode(use_cases.asking.find(ask(use_cases, kit)))["determinism"]["snapshot_id"]
+    suite.guarding.add_record(constraint(kit))
+    asked = [ask(use_cases, kit) for _ in range(MAX_FLIPS + 4)]
+    bases = {"from": {"ruleset": "ordering.v3", "as_known_at": before}, "to": {"ruleset": "ordering.v3"}}
+    pages, cursor = [], None
+    for _ in range(3):
+        page = suite.comparing.compare(read_request({**bases, "cursor": cursor}, Compare, strict=True))
+        pages.append(page)
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    # The first question was asked before the rule took effect, and does not flip.
+    assert [(page.compared, page.same, len(page.flips)) for page in pages] == [(21, 1, MAX_FLIPS), (4, 0, 4)]
+    assert [flip.context_package_id for page in pages for flip in page.flips] == asked
 
 
 def test_a_write_that_fails_keeps_no_key(suite: Suite, kit: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -16,6 +17,9 @@ from memorykernel.core.stored_question import StoredAnswer
 from memorykernel.core.vocabulary import Result
 from memorykernel.service.known_state import Remembered, decode_answered, find_known, read_policy
 from memorykernel.service.schema_care import SchemaCare
+
+MAX_FLIPS: Final = 20
+"""How many flips a page explains at most: each is a search, and everybody waits for a page."""
 
 
 class FlippedQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +60,8 @@ class Comparing:
     def compare(self, request: Compare) -> ComparedAnswers:
         """Answer stored policy questions on two bases, each as of its own time.
 
+        A page ends early, with a cursor, when it has `MAX_FLIPS` flips.
+
         Raises:
             MistypedField: A time, snapshot or cursor cannot be read.
             InvalidRequest: A ruleset or snapshot is unknown, or the limit is out of its range.
@@ -71,13 +77,17 @@ class Comparing:
             for each, basis in zip(rules, (request.from_, request.to), strict=True)
         )
         page = self.remembered.answers.list_policy_answers(after=after, limit=limit)
-        compared = [self._compare(answer, before, behind) for answer in page]
-        flips = tuple(each for each in compared if each is not None)
+        flips: list[FlippedQuestion] = []
+        compared = 0
+        while compared < len(page) and len(flips) < MAX_FLIPS:
+            found = self._compare(page[compared], before, behind)
+            flips += [] if found is None else [found]
+            compared += 1
         return ComparedAnswers(
-            compared=len(page),
-            same=len(page) - len(flips),
-            flips=flips,
-            next_cursor=point_behind(page, limit),
+            compared=compared,
+            same=compared - len(flips),
+            flips=tuple(flips),
+            next_cursor=point_behind(page[:compared], limit if compared == len(page) else compared),
         )
 
     def _compare(self, answer: StoredAnswer, before: _Ground, after: _Ground) -> FlippedQuestion | None:
