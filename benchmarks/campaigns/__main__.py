@@ -18,7 +18,17 @@ import benchmarks.campaigns
 from benchmarks.campaigns.outcome import Outcome
 
 _NOT_CAMPAIGNS = frozenset(
-    {"__main__", "dealt", "digests", "fuzz_mutations", "fuzz_wire", "kills_load", "outcome"}
+    {
+        "__main__",
+        "dealt",
+        "digests",
+        "fuzz_mutations",
+        "fuzz_odd",
+        "fuzz_valid",
+        "fuzz_wire",
+        "kills_load",
+        "outcome",
+    }
 )
 
 
