@@ -17,6 +17,9 @@ from memorykernel.core.stored_record import StoredRecord
 from memorykernel.core.vocabulary import WILDCARD, Effect, Field, Match
 from memorykernel.core.write_check import check_write, describe_candidate
 
+MAX_SCOPES: Final = 50
+"""How many different scopes are read around: a write can supersede any number of records."""
+
 NOTHING: Final = Conflicts(conflicts=(), truncated=False)
 
 
@@ -50,16 +53,18 @@ class ConflictCheck:
             found for each in new.record.supersedes if (found := store.load_record(each)) is not None
         ]
         contents = (new.record, *(each.record for each in superseded))
-        scopes = [scope for each in contents for scope in list_scopes(each.payload.payload)]
+        scopes = dict.fromkeys(scope for each in contents for scope in list_scopes(each.payload.payload))
         if not scopes:
             return NOTHING
-        return self._check(
+        conflicts = self._check(
             store,
-            scopes,
+            tuple(scopes)[:MAX_SCOPES],
             lambda evidence: check_write(
                 describe_candidate(new), new.record.supersedes, evidence, max_steps=self.max_steps
             ),
         )
+        is_cut = len(scopes) > MAX_SCOPES
+        return msgspec.structs.replace(conflicts, truncated=conflicts.truncated or is_cut)
 
     def check_supersession(self, store: Readable, maker: StoredRecord, target: StoredRecord) -> Conflicts:
         """What a record that supersedes another from now on would make undecidable."""
