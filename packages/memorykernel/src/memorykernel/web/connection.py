@@ -77,6 +77,7 @@ class LimitedConnection(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = True
         self._in_message = True
+        self._is_shared = False
         self._is_malformed = False
         self._unanswered = 0
 
@@ -99,14 +100,15 @@ class LimitedConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_malformed:
             return  # nobody knows where the next request begins
-        was_in_head = self._in_head
+        was_in_head, self._is_shared = self._in_head, False
         super().data_received(data)
         if self.transport.is_closing():
             return
         if not self._in_message:
             self._disarm()
         elif self._in_head:
-            self._head_bytes += len(data)
+            # Of data that ended another request too, nobody knows how much is of this head.
+            self._head_bytes += 0 if self._is_shared else len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._abort("head")
             elif self._cut is None:
@@ -127,6 +129,7 @@ class LimitedConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._in_message = False
+        self._is_shared = True
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
