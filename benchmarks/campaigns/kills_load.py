@@ -7,7 +7,7 @@ import json
 import random
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -66,9 +66,9 @@ class MixedLoad:
 
     def _run(self, dice: random.Random) -> None:
         # A reply that is cut off acknowledges nothing.
-        with suppress(OSError, http.client.HTTPException):
-            connection = http.client.HTTPConnection(*self._address, timeout=10)
-            own: list[str] = []
+        connection = http.client.HTTPConnection(*self._address, timeout=10)
+        own: list[str] = []
+        with closing(connection), suppress(OSError, http.client.HTTPException):
             for _ in range(_NEVER):
                 self._act(connection, dice, own)
 
@@ -122,8 +122,8 @@ class MixedLoad:
         """The data of a success; None and a complaint when it is none."""
         sent = {"Content-Type": "application/json", **(headers or {})}
         connection.request("POST", path, json.dumps(body), sent)
-        response = connection.getresponse()
-        reply = response.read()
+        with connection.getresponse() as response:
+            reply = response.read()
         if response.status == 200:
             return reply[reply.index(_DATA) + len(_DATA) : -1]
         self.refused.append(f"expected 200 for {path}, got {response.status}: {reply[:300]!r}")
