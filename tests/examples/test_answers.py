@@ -58,6 +58,10 @@ def build_supersessions(policies: list[Document]) -> Iterator[Supersession]:
 @pytest.fixture(scope="module")
 def answer(policies: list[Document]) -> Answer:
     """Answer a question by a ruleset, over all policies of the program."""
+    return build_answer(policies)
+
+
+def build_answer(policies: list[Document]) -> Answer:
     evidence = PolicyEvidence(
         head="0" * 64,
         candidates=tuple(build_candidate(policy) for policy in policies if "effect" in policy),

@@ -214,10 +214,11 @@ def _load_toml(path: Path, kind: type[Any]) -> Any:
 
 def _load_named(name: str, folders: tuple[Path, ...]) -> tuple[dict[str, Any], ...]:
     """The lines of the older folder's file; the newer one replaces those of the same name and adds others."""
+    *newer, oldest = folders
+    files = [oldest / name, *(folder / name for folder in newer if (folder / name).is_file())]
     named: dict[str, dict[str, Any]] = {}
-    for folder in reversed(folders):
-        if (folder / name).is_file():
-            named |= {line["name"]: line for line in _load_lines(folder / name)}
+    for file in files:
+        named |= {line["name"]: line for line in _load_lines(file)}
     return tuple(named.values())
 
 
