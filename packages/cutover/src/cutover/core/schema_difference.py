@@ -40,6 +40,7 @@ _UNDERSTOOD: Final = frozenset(
         "required",
         "additionalProperties",
         "items",
+        "pattern",
         *_LOWER,
         *_UPPER,
         *_BRANCHES,
@@ -121,6 +122,7 @@ class Comparison:
         self._compare_values(before, after, side, location)
         self._compare_types(before, after, side, location)
         self._compare_limits(before, after, side, location)
+        self._compare_patterns(before, after, side, location)
         self._compare_keys(before, after, side, location, depth)
         self._compare_parts(before, after, side, location, depth)
         for keyword in sorted((set(before) | set(after)) - _UNDERSTOOD - _DESCRIBING):
@@ -177,6 +179,17 @@ class Comparison:
             looser = new is None or (old is not None and _is_looser(keyword, old, new))
             rule = "limit-loosened" if looser else "limit-tightened"
             self.add(rule, calculate_severity(side, widened=looser), location, detail)
+
+    def _compare_patterns(self, before: Json, after: Json, side: Side, location: str) -> None:
+        old, new = before.get("pattern"), after.get("pattern")
+        if old == new:
+            return
+        detail = f"the pattern {old} becomes {new}"
+        if old is not None and new is not None:  # which texts only one of them takes is not computed
+            self.add("pattern-changed", BREAKING, location, detail)
+        else:
+            rule = "limit-loosened" if new is None else "limit-tightened"
+            self.add(rule, calculate_severity(side, widened=new is None), location, detail)
 
     def _compare_keys(self, before: Json, after: Json, side: Side, location: str, depth: int) -> None:
         old, new = _mapping(before, "properties"), _mapping(after, "properties")
