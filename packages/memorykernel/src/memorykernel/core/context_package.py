@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from memorykernel.core.evidence import Candidate
 from memorykernel.core.instant import format_instant
@@ -141,6 +142,21 @@ class ContextPackage(msgspec.Struct, frozen=True, kw_only=True):
 def encode_package(package: ContextPackage) -> bytes:
     """Encode as compact JSON; the same package always gives the same bytes."""
     return msgspec.json.encode(package)
+
+
+def publish_package(package: bytes) -> bytes:
+    """An encoded package as service.v2 and service.v3 know it: without the keys of service.v4. Pure."""
+    full = msgspec.json.decode(package, type=ContextPackage)
+    return encode_package(
+        replace(
+            full,
+            query=replace(full.query, as_known_at=UNSET, record_types=UNSET),
+            determinism=replace(full.determinism, inputs=UNSET),
+            answer=replace(full.answer, holds_until=UNSET),
+            exclusions=UNSET,
+            next_cursor=UNSET,
+        )
+    )
 
 
 def describe_question(question: PolicyQuestion | RecallQuestion) -> Query:

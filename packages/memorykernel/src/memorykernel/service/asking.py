@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memorykernel.core.admission import admit_ask, admit_recall
-from memorykernel.core.context_package import ContextPackage, encode_package
+from memorykernel.core.context_package import ContextPackage, encode_package, publish_package
 from memorykernel.core.release import Release
 from memorykernel.core.request import Ask, Recall, RecallV4
 from memorykernel.core.ruleset import PUBLISHED_RULESETS
 from memorykernel.core.stored_question import StoredQuestion
 from memorykernel.core.ticket import Ticket
-from memorykernel.errors import ContextPackageNotFound
 from memorykernel.ports import AnswerKeeper, Answers, Clock, Memory
 from memorykernel.service.known_state import find_answer, find_known, read_policy, read_recall
 from memorykernel.service.schema_care import SchemaCare
@@ -82,24 +81,22 @@ class Asking:
         return self._keep(package, StoredQuestion(ruleset=rules.name, head=evidence.head, question=question))
 
     def find(self, context_package_id: str, *, published: bool = False) -> bytes:
-        """The kept answer of an id, as it was given.
+        """The kept answer of an id, as it was given or as an older contract shows it.
 
         Args:
             context_package_id: The id.
-            published: Only an answer in the shape that service.v2 and service.v3 know.
+            published: In the shape that service.v2 and service.v3 know, which is the kept one unless
+                ordering.v3 or recall-ordering.v3 gave it.
 
         Raises:
             SchemaUnavailable: The database waits for a migration.
-            ContextPackageNotFound: There is none, or none of that shape.
+            ContextPackageNotFound: There is none.
             ContextLookupFailed: The store could not.
         """
         self.schema_care.require_usable()
         answer = find_answer(self.answers, context_package_id)
         if published and answer.asked is not None and answer.asked.ruleset not in PUBLISHED_RULESETS:
-            raise ContextPackageNotFound(
-                f"the answer was given by {answer.asked.ruleset}, which this contract cannot show; name"
-                " service.v4 in Service-Contract-Version"
-            )
+            return publish_package(answer.package)
         return answer.package
 
     def _keep(self, package: ContextPackage, asked: StoredQuestion) -> Ticket[bytes]:
