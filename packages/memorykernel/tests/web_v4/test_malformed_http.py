@@ -83,16 +83,3 @@ def test_a_body_that_goes_wrong_later_is_refused_once_and_others_are_served(
         (refusal,) = read_all(raw)
     check_refusal(server, refusal)
     assert server.call("GET", "/v1/health").status == 200
-
-
-def test_a_head_that_arrives_with_the_end_of_a_large_request_is_not_too_large(
-    server: Any, kit: Any, edge: Any
-) -> None:
-    asked = edge.post("/v1/query/ask", kit.ask(text="x" * 100_000))
-    health = edge.head("GET", "/v1/health")
-    with edge.connect(server) as raw:
-        for _ in range(5):
-            raw.sendall(asked + health[:20])
-            assert edge.read(raw)[0] in (200, 400)  # service.v4 takes no question of that size
-            raw.sendall(health[20:])
-            assert edge.read(raw)[0] == 200
