@@ -247,13 +247,21 @@ def test_the_manifest_of_another_format_is_refused(store: Path, exported: Export
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from memorykernel.adapters import bundle_load
-from memorykernel.wiring import import_file, open_moving
-def die(*_):
-    print("reached", flush=True)
-    os.kill(os.getpid(), signal.SIGKILL)
-bundle_load._Loader.check_heads = die
-import_file(open_moving(Path(sys.argv[1])), Path(sys.argv[2]), verify_key=None, identity=None)
+from memorykernel.adapters.bundle_file import open_bundle
+from memorykernel.wiring import open_moving
+
+class DeadlyBundle:
+    def __init__(self, bundle):
+        self._bundle = bundle
+    def verify(self):
+        return self._bundle.verify()
+    def read_chunks(self, manifest):
+        yield from self._bundle.read_chunks(manifest)
+        print("reached", flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+bundle = open_bundle(Path(sys.argv[2]), verify_key=None, identity=None)
+open_moving(Path(sys.argv[1])).take_over(DeadlyBundle(bundle))
 """
 
 
