@@ -14,7 +14,6 @@ from assistsupport.adapters.disabled_lane import DisabledLane
 from assistsupport.adapters.git_governance import GitGovernance
 from assistsupport.adapters.host import RandomIds, SystemClock, SystemStopwatch
 from assistsupport.adapters.markdown_folder import MarkdownFolder
-from assistsupport.adapters.producer_client import ProducerClient
 from assistsupport.adapters.sqlite_journal import SqliteJournal
 from assistsupport.adapters.sqlite_library import SqliteLibrary
 from assistsupport.adapters.tantivy_index import TantivyIndexes
@@ -131,6 +130,9 @@ def build_lane(settings: LaneSettings) -> PolicyLane:
             verify_base_url(settings.producer_url, allow_remote=settings.allow_remote, field="--producer-url")
         except MalformedDocument as exc:
             raise SettingRefused(f"{exc}; or pass --allow-remote-producer") from exc
+    # Imported here: a command that asks no producer starts in half the time without an HTTP client.
+    from assistsupport.adapters.producer_client import ProducerClient
+
     source = GitGovernance(parse_governance_location(settings.governance), allow_remote=settings.allow_remote)
     return ProducerClient(source, SystemClock(), base_url=settings.producer_url)
 

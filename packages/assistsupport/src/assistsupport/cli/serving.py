@@ -18,9 +18,6 @@ from assistsupport.cli.knowledge import (
 )
 from assistsupport.cli.output import narrate, print_json, refusing
 from assistsupport.errors import ServerUnreachable
-from assistsupport.web.guard import LOOPBACK_HOSTS
-from assistsupport.web.server import describe_exposure, describe_url, open_socket, run_server
-from assistsupport.web.site import Site
 from assistsupport.wiring import (
     LaneSettings,
     has_knowledge,
@@ -55,6 +52,10 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the page and the API until SIGTERM or Ctrl-C."""
+    # Imported here: the other commands start in half the time without a web server.
+    from assistsupport.web.server import describe_exposure, describe_url, open_socket, run_server
+    from assistsupport.web.site import Site
+
     settings = LaneSettings(
         governance=governance,
         producer_url=producer_url,
@@ -85,6 +86,8 @@ def serve(
 
 def _allowed_hosts(bind: str) -> frozenset[str]:
     """A server on loopback answers to loopback names; elsewhere a proxy in front decides the names."""
+    from assistsupport.web.guard import LOOPBACK_HOSTS
+
     host = bind.rpartition(":")[0]
     return LOOPBACK_HOSTS if host in LOOPBACK_HOSTS else frozenset()
 
