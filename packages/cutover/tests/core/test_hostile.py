@@ -6,6 +6,7 @@ import types
 import typing
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 
 import msgspec
 import pytest
@@ -51,6 +52,7 @@ def strategy_for(hint: object) -> st.SearchStrategy[object]:
     return plain[hint]
 
 
+@cache  # hypothesis checks a strategy when it is first drawn from, which takes longer than drawing
 def documents(kind: type[msgspec.Struct]) -> st.SearchStrategy[object]:
     """Return any record of a kind."""
     hints = typing.get_type_hints(kind)
@@ -84,3 +86,22 @@ def test_one_wild_fact_in_valid_evidence_gets_a_verdict_too(gate: typing.Any, da
     if verdict.outcome in (Outcome.PASSED, Outcome.WARNED):
         for twin in gate.twins(changed):
             assert gate.check(twin.evidence).outcome is Outcome.FAILED
+
+
+def test_packets_for_a_target_without_facts_fail() -> None:
+    packets = tuple(
+        seen.PacketFacts(
+            party=party,
+            release_tag="",
+            commit_sha="",
+            service_contract_version="",
+            log_head="",
+            log_size=0,
+            head_is_ours=True,
+        )
+        for party in ("producer", "consumer")
+    )
+    gate = next(gate for gate in EXECUTION_GATES if gate.name == "checkpoints")
+    verdict = gate.check(seen.Checkpoints(packets=packets, target={}, entries_after_head=()))
+    assert verdict.outcome is Outcome.FAILED
+    assert "release tag is , expected None" in verdict.reason

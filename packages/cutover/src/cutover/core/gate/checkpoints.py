@@ -151,9 +151,9 @@ def _kind(entry: Entry) -> str:
 
 def _compare(packet: PacketFacts, evidence: Checkpoints) -> str | None:
     return find_difference(
-        release_tag=(packet.release_tag, evidence.target["release_tag"]),
-        commit=(packet.commit_sha, evidence.target["commit_sha"]),
-        service_contract=(packet.service_contract_version, evidence.target["service_contract_version"]),
+        release_tag=(packet.release_tag, evidence.target.get("release_tag")),
+        commit=(packet.commit_sha, evidence.target.get("commit_sha")),
+        service_contract=(packet.service_contract_version, evidence.target.get("service_contract_version")),
     )
 
 
