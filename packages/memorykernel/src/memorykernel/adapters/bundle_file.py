@@ -13,6 +13,7 @@ from memorykernel.adapters.bundle_archive import BundleArchive
 from memorykernel.adapters.bundle_seal import AGE_BEGINS, load_identities, load_verify_key, make_opener, seal
 from memorykernel.adapters.published_snapshot import PublishedSnapshot
 from memorykernel.adapters.published_sqlite import PublishedSqlite
+from memorykernel.adapters.storage_fault import explain
 from memorykernel.core.bundle import Member
 from memorykernel.errors import BundleInvalid, WriteConflict, WriteFailed
 from memorykernel.ports import Bundle, PublishedData
@@ -99,9 +100,24 @@ def write_file(chunks: Iterator[bytes], path: Path, recipients: list[Any]) -> in
     except FileExistsError as exc:
         raise WriteConflict(f"'{path}' exists; name a new file") from exc
     except OSError as exc:
-        raise WriteFailed(
-            f"the export was not written: {exc.strerror or exc}; correct that and repeat"
-        ) from exc
+        raise WriteFailed(f"the export was not written: {explain(exc)}") from exc
+
+
+def replace_file(data: bytes, path: Path) -> None:
+    """Write a file, whole or not at all, over one of its name if there is one.
+
+    Raises:
+        WriteFailed: It could not be written; what was there is there.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        try:
+            draft.write_bytes(data)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as exc:
+        raise WriteFailed(f"'{path}' was not written: {explain(exc)}") from exc
 
 
 def _is_published(path: Path) -> bool:

@@ -25,6 +25,7 @@ from memorykernel.adapters.rows import (
 )
 from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, read_version
+from memorykernel.adapters.storage_fault import explain
 from memorykernel.core.bundle import AnswerLine, Line, LinkLine, Member, RecordLine, RequestLine, StoreState
 from memorykernel.core.chain import digest_entry
 from memorykernel.errors import QueryFailed, SchemaUnavailable
@@ -83,7 +84,7 @@ class SqliteSource:
                     )
                 yield _Snapshot(connection)
         except sqlite3.Error as exc:
-            raise QueryFailed(f"the database cannot be read: {exc}; check it with 'mk verify'") from exc
+            raise QueryFailed(f"the database cannot be read: {explain(exc)}") from exc
 
 
 def read_state(connection: sqlite3.Connection) -> StoreState:

@@ -20,6 +20,7 @@ from memorykernel.adapters.bundle_merge import merge
 from memorykernel.adapters.bundle_source import read_state
 from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, SqliteSchema, read_version
+from memorykernel.adapters.storage_fault import explain
 from memorykernel.core.bundle import Manifest
 from memorykernel.core.release import SCHEMA_VERSIONS
 from memorykernel.core.schema_status import require_usable
@@ -78,7 +79,7 @@ def fill_file(file: SqliteFile, job: Job, *, now_us: int) -> Imported:
                 )
             return job(connection)
     except (sqlite3.Error, OSError) as exc:
-        raise WriteFailed(f"nothing was imported: {exc}; correct that and repeat") from exc
+        raise WriteFailed(f"nothing was imported: {explain(exc)}") from exc
 
 
 def _fill_new(path: Path, job: Job, now_us: int) -> Imported:

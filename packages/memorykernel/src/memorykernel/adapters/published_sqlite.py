@@ -26,6 +26,7 @@ from typing import Any, Final
 import msgspec
 
 from memorykernel.adapters.sqlite_schema import APPLICATION_ID
+from memorykernel.adapters.storage_fault import explain
 from memorykernel.core.admission import NewRecord, admit_link
 from memorykernel.core.published import (
     PublishedAnswer,
@@ -71,7 +72,10 @@ class PublishedSqlite:
         """See `ports.PublishedData`: pages and columns are checked, there are no digests to check."""
         with self._reading() as connection:
             if connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID:
-                raise BundleInvalid("the file is a database of this program; take it over with 'mk restore'")
+                raise BundleInvalid(
+                    "the file is a database of this program; put it in place with 'mk restore', or export it"
+                    " with 'mk export' and import that"
+                )
             finding = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if finding != "ok":
                 raise BundleInvalid(f"the file is damaged: {finding}; take an older copy")
@@ -113,16 +117,18 @@ class PublishedSqlite:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        uri = f"{self._path.absolute().as_uri()}?mode=ro"
+        # Without a log beside it the file is read as it lies there, so that nothing appears beside it.
+        alone = "" if self._path.with_name(f"{self._path.name}-wal").exists() else "&immutable=1"
+        uri = f"{self._path.absolute().as_uri()}?mode=ro{alone}"
         try:
             connection = sqlite3.connect(uri, uri=True, isolation_level=None)
         except sqlite3.Error as exc:
-            raise BundleInvalid(f"'{self._path}' cannot be opened: {exc}") from exc
+            raise BundleInvalid(f"'{self._path}' cannot be opened: {explain(exc)}") from exc
         connection.row_factory = sqlite3.Row
         try:
             yield connection
         except sqlite3.Error as exc:
-            raise BundleInvalid(f"'{self._path}' cannot be read: {exc}") from exc
+            raise BundleInvalid(f"'{self._path}' cannot be read: {explain(exc)}") from exc
         finally:
             connection.close()
 

@@ -22,6 +22,7 @@ from memorykernel.adapters.rows import (
 )
 from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, read_version
+from memorykernel.adapters.storage_fault import explain
 from memorykernel.core.chain import Value, next_head
 from memorykernel.core.record import Scope
 from memorykernel.core.stored_question import StoredAnswer, StoredQuestion
@@ -59,7 +60,7 @@ class SqliteAnswers:
             with self._file.writing(durable=False) as connection:
                 insert_answers(connection, (encode_answer(context_package_id, package, asked),))
         except sqlite3.Error as exc:
-            raise QueryFailed(f"the answer could not be kept: {exc}; ask again") from exc
+            raise QueryFailed(f"the answer could not be kept: {explain(exc)}") from exc
 
     def load_answer(self, context_package_id: str) -> StoredAnswer | None:
         """See `ports.Answers`."""
@@ -69,7 +70,7 @@ class SqliteAnswers:
                 statement = f"SELECT {', '.join(columns)} FROM answers {_NEWEST}"  # noqa: S608  # column names
                 row = connection.execute(statement, (context_package_id,)).fetchone()
         except sqlite3.Error as exc:
-            raise ContextLookupFailed(f"the answer could not be read: {exc}; repeat the request") from exc
+            raise ContextLookupFailed(f"the answer could not be read: {explain(exc)}") from exc
         return None if row is None else decode_answer(row)
 
     def list_policy_answers(
@@ -85,7 +86,7 @@ class SqliteAnswers:
             with self._file.reading() as connection:
                 rows = connection.execute(statement, (after, *values, limit)).fetchall()
         except sqlite3.Error as exc:
-            raise ContextLookupFailed(f"the answers could not be read: {exc}; repeat the request") from exc
+            raise ContextLookupFailed(f"the answers could not be read: {explain(exc)}") from exc
         return tuple(map(decode_answer, rows))
 
 

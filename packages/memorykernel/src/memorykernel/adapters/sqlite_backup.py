@@ -18,9 +18,11 @@ from typing import Final
 import msgspec
 
 from memorykernel.adapters.bundle_target import claim_draft, publish, sync_folder
+from memorykernel.adapters.integrity import IntegrityReport
 from memorykernel.adapters.sqlite_file import SqliteFile
-from memorykernel.adapters.sqlite_integrity import IntegrityReport, check_integrity
+from memorykernel.adapters.sqlite_integrity import check_integrity
 from memorykernel.adapters.sqlite_schema import APPLICATION_ID
+from memorykernel.adapters.storage_fault import explain, is_of_the_disk
 from memorykernel.errors import DatabaseMissing, SchemaUnavailable, WriteConflict, WriteFailed
 
 Progress = Callable[[int, int], None]
@@ -73,7 +75,7 @@ def back_up(file: SqliteFile, target: Path, progress: Progress) -> BackupReport:
                     raise WriteFailed("the copy is not what was copied; repeat it, and check the disk")
             publish(draft, target)
     except (sqlite3.Error, OSError) as exc:
-        raise WriteFailed(f"the backup was not written: {exc}; correct that and repeat") from exc
+        raise WriteFailed(f"the backup was not written: {explain(exc)}") from exc
     finally:
         file.close()
     memory_head, answer_head = heads
@@ -102,6 +104,8 @@ def restore(backup: Path, path: Path, *, replace: bool, progress: Progress) -> R
     """
     if not backup.is_file():
         raise DatabaseMissing(f"there is no backup at '{backup}'; correct the path")
+    if path.exists() and path.samefile(backup):
+        raise WriteConflict(f"'{backup}' is that database itself; name a backup of it")
     if path.exists() and not replace:
         raise WriteConflict(f"'{path}' exists; add --replace to put the backup in its place and keep it too")
     try:
@@ -115,14 +119,13 @@ def restore(backup: Path, path: Path, *, replace: bool, progress: Progress) -> R
             _use_wal(kept)
             return RestoreReport(file=str(path), kept=str(kept), checked=report)
     except (sqlite3.Error, OSError) as exc:
-        raise WriteFailed(f"nothing was restored: {exc}; correct that and repeat") from exc
+        raise WriteFailed(f"nothing was restored: {explain(exc)}") from exc
 
 
 def _check_copy(backup: Path, draft: Path, progress: Progress) -> IntegrityReport:
     """Copy first, then check the copy: what is checked is what will be used."""
     try:
-        with closing(sqlite3.connect(f"{backup.absolute().as_uri()}?mode=ro", uri=True)) as source:
-            source.isolation_level = None
+        with closing(_open_backup(backup)) as source:
             source.execute("BEGIN")
             _require_ours(source)
             _copy(source, draft, progress)
@@ -132,6 +135,8 @@ def _check_copy(backup: Path, draft: Path, progress: Progress) -> IntegrityRepor
         finally:
             copy.close()
     except sqlite3.DatabaseError as exc:
+        if is_of_the_disk(exc):
+            raise  # the copy could not be written, which says nothing about the backup
         raise SchemaUnavailable(
             f"the backup is damaged: {exc}; nothing was changed, take another one"
         ) from exc
@@ -143,6 +148,17 @@ def _check_copy(backup: Path, draft: Path, progress: Progress) -> IntegrityRepor
         )
     _use_wal(draft)
     return report
+
+
+def _open_backup(backup: Path) -> sqlite3.Connection:
+    """Open a backup for reading; nothing appears beside it.
+
+    A file with a log beside it is in use, or was when its writer died. Any other is read as it lies there: if
+    somebody begins to write it meanwhile, the check of the copy finds out.
+    """
+    alone = "" if backup.with_name(f"{backup.name}-wal").exists() else "&immutable=1"
+    uri = f"{backup.absolute().as_uri()}?mode=ro{alone}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None)
 
 
 def _copy(source: sqlite3.Connection, draft: Path, progress: Progress) -> None:

@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from memorykernel.adapters.storage_fault import explain
 from memorykernel.errors import DatabaseMissing, SchemaUnavailable, Stopped
 from memorykernel.service.attempt import Attempt
 
@@ -74,7 +75,7 @@ class SqliteFile:
             probe.write_bytes(bytes(_PROBE_BYTES))
         except OSError as exc:
             raise SchemaUnavailable(
-                f"the disk of the database cannot be written: {exc.strerror}; make room or allow it"
+                f"the disk of the database cannot be written: {explain(exc)}"
             ) from exc
         finally:
             with suppress(OSError):
@@ -162,7 +163,7 @@ class SqliteFile:
     def _connect(self, *, create: bool) -> sqlite3.Connection:
         if not create:
             self._require_file()
-        mode = "rwc" if create else "rw"
+        mode = "rwc" if create else "rw&immutable=1" if self._is_frozen() else "rw"
         connection = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode={mode}",
             uri=True,
@@ -182,6 +183,13 @@ class SqliteFile:
             raise DatabaseMissing(
                 f"there is no database at '{self.path}'; correct the path, or create it with 'mk db migrate'"
             )
+
+    def _is_frozen(self) -> bool:
+        """Whether the disk is read-only and all is in the file: SQLite could not make the files beside it."""
+        if not os.statvfs(self.path).f_flag & os.ST_RDONLY:
+            return False
+        log = self.path.with_name(f"{self.path.name}-wal")
+        return not log.exists() or log.stat().st_size == 0
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")

@@ -22,6 +22,7 @@ from typing import Any, Final, TypeVar
 from memorykernel.adapters.rows import encode_answer
 from memorykernel.adapters.sqlite_answers import insert_answers
 from memorykernel.adapters.sqlite_file import BUSY_TIMEOUT_MS, SqliteFile
+from memorykernel.adapters.storage_fault import explain
 from memorykernel.core.chain import Value
 from memorykernel.core.stored_question import StoredQuestion
 from memorykernel.core.ticket import Ticket
@@ -313,12 +314,12 @@ def _fail_all(
     cause: Exception,
 ) -> None:
     """Tell everybody of a group that was not kept; who was refused before was told already."""
-    reason = cause.message if isinstance(cause, MemoryKernelError) else str(cause)
+    reason = cause.message if isinstance(cause, MemoryKernelError) else explain(cause)
     for write in writes:
         if not write.ticket.is_done:
             write.ticket.fail(
-                WriteFailed(f"it was not kept, nor what was to be kept with it: {reason}; repeat it")
+                WriteFailed(f"it was not kept, nor what was to be kept with it: {reason}")
             )
     for answer in answers:
         if not answer.ticket.is_done:
-            answer.ticket.fail(QueryFailed(f"the answer could not be kept: {reason}; ask again"))
+            answer.ticket.fail(QueryFailed(f"the answer could not be kept: {reason}"))

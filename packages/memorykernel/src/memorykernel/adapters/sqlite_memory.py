@@ -20,6 +20,7 @@ from memorykernel.adapters.sqlite_overlap import read_overlapping
 from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, read_version
 from memorykernel.adapters.sqlite_snapshot import find_snapshot
 from memorykernel.adapters.sqlite_write import SqliteTransaction
+from memorykernel.adapters.storage_fault import explain
 from memorykernel.core.admission import NewRecord
 from memorykernel.core.evidence import PolicyEvidence, RecallEvidence, Snapshot
 from memorykernel.core.question import PolicyQuestion
@@ -72,7 +73,7 @@ class SqliteMemory:
             with self._file.writing(durable=True) as connection:
                 return job(SqliteTransaction(connection, now_us))
         except sqlite3.Error as exc:
-            raise WriteFailed(f"nothing was kept: {exc}; repeat the write") from exc
+            raise WriteFailed(f"nothing was kept: {explain(exc)}") from exc
 
     def read_overlapping(self, scope: Scope, *, effect: Effect | None, limit: int) -> PolicyEvidence:
         """See `ports.Memory`."""
@@ -134,7 +135,7 @@ class SqliteMemory:
             with self._file.reading(one_statement=one_statement) as connection:
                 yield connection
         except sqlite3.Error as exc:
-            raise QueryFailed(f"the question could not be read for: {exc}; repeat it") from exc
+            raise QueryFailed(f"the question could not be read for: {explain(exc)}") from exc
 
     def _has_patterns(self, connection: sqlite3.Connection) -> bool:
         """Whether the file has schema 4's columns; once it has, it always does."""

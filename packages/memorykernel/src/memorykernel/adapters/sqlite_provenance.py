@@ -11,6 +11,7 @@ import msgspec
 
 from memorykernel.adapters.rows import LINK_COLUMNS, RECORD_COLUMNS, RECORD_COLUMNS_4, Row
 from memorykernel.adapters.sqlite_file import SqliteFile
+from memorykernel.adapters.storage_fault import explain
 from memorykernel.core.chain import find_jump
 from memorykernel.core.evidence import Snapshot
 from memorykernel.core.proof import ProofEntry, ProofInput
@@ -81,7 +82,7 @@ class SqliteProvenance:
             with self._file.reading() as connection:
                 yield connection
         except sqlite3.Error as exc:
-            raise ContextLookupFailed(f"the chain could not be read: {exc}; repeat the request") from exc
+            raise ContextLookupFailed(f"the chain could not be read: {explain(exc)}") from exc
 
 
 def _decode(row: Row, by_seq: dict[int, Row]) -> ProofEntry:

@@ -23,6 +23,7 @@ from typing import Final
 
 from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.sqlite_terms import index_every_record
+from memorykernel.adapters.storage_fault import explain
 from memorykernel.core.chain import GENESIS_ANSWERS, GENESIS_MEMORY
 from memorykernel.core.instant import format_instant
 from memorykernel.core.schema_status import SchemaStatus, compare_schema
@@ -188,7 +189,7 @@ class SqliteSchema:
         except DatabaseMissing:
             return compare_schema(0, self._target_version)
         except sqlite3.Error as exc:
-            raise SchemaUnavailable(f"the database cannot be read: {exc}; check the file") from exc
+            raise SchemaUnavailable(f"the database cannot be read: {explain(exc)}") from exc
 
     def migrate(self, now_us: int) -> SchemaStatus:
         """See `ports.Schema`; creates the file."""
@@ -202,7 +203,7 @@ class SqliteSchema:
                     connection.execute(f"PRAGMA user_version = {calculate_seal(connection)}")
                 return compare_schema(_read_version(connection), self._target_version)
         except (sqlite3.Error, DatabaseMissing) as exc:
-            raise MigrationFailed(f"the migration was not applied: {exc}; correct that and repeat") from exc
+            raise MigrationFailed(f"the migration was not applied: {explain(exc)}") from exc
 
 
 def read_version(connection: sqlite3.Connection) -> int:

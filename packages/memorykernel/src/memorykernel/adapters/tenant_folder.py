@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from memorykernel.adapters.storage_fault import explain
 from memorykernel.core.access import require_tenant
 from memorykernel.errors import AccessInvalid, SchemaUnavailable
 
@@ -35,9 +36,7 @@ def require_writable(folder: Path) -> None:
     try:
         probe.write_bytes(bytes(_PROBE_BYTES))
     except OSError as exc:
-        raise SchemaUnavailable(
-            f"the folder of tenants cannot be written: {exc.strerror}; make room or allow it"
-        ) from exc
+        raise SchemaUnavailable(f"the folder of tenants cannot be written: {explain(exc)}") from exc
     finally:
         with suppress(OSError):
             probe.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from memorykernel.cli.output import narrate, print_record, print_result
 from memorykernel.cli.progress import show_progress
 from memorykernel.cli.target import Database, choose_database, open_existing
 from memorykernel.errors import InvalidRequest
-from memorykernel.wiring import open_proving, open_replaying, verify_file
+from memorykernel.wiring import open_proving, open_replaying, verify_file, write_whole
 
 AnswerId = Annotated[str, typer.Argument(help="The context_package_id of a kept answer.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; this command prints nothing else.")]
@@ -88,8 +88,5 @@ def _write(document: bytes, output: Path | None) -> None:
         sys.stdout.buffer.write(document + b"\n")
         sys.stdout.buffer.flush()
         return
-    try:
-        output.write_bytes(document + b"\n")
-    except OSError as exc:
-        raise InvalidRequest(f"'{output}' cannot be written: {exc.strerror}; name another file") from exc
+    write_whole(document + b"\n", output)
     narrate(f"{output}: {len(document):,} bytes; check it with 'mk proof check {output}'")

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from memorykernel.adapters.storage_fault import explain as explain_fault
 from memorykernel.cli import (
     console,
     database,
@@ -96,6 +97,9 @@ def main() -> None:
         # The reader of our output went away, as `head` does; there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(3)
+    except OSError as error:
+        what = f"'{error.filename}'" if error.filename else "the output"
+        _fail(f"{what} cannot be read or written: {explain_fault(error)}", 3)
     except Exception as error:  # noqa: BLE001  # the one boundary: users get a line, not a trace
         _fail(f"unexpected {type(error).__name__}: {error}; please report it", 3)
 

@@ -11,6 +11,7 @@ from memorykernel.wiring.moving import (
     open_moving,
     restore_file,
     write_export,
+    write_whole,
 )
 from memorykernel.wiring.release import choose_release, load_release_openapi, read_version
 from memorykernel.wiring.serving import ServeOptions, TenantFolder, build_server, build_service
@@ -48,4 +49,5 @@ __all__ = [
     "revoke_token",
     "verify_file",
     "write_export",
+    "write_whole",
 ]

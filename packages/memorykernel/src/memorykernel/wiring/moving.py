@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.system import SystemClock
-from memorykernel.errors import InvalidRequest
+from memorykernel.errors import InvalidRequest, WriteFailed
 from memorykernel.ports import Clock
 from memorykernel.wiring.kernel import Kernel, require_file
 
@@ -71,12 +71,29 @@ def write_export(
     """
     from memorykernel.adapters.bundle_archive import TarWriter
     from memorykernel.adapters.bundle_file import write_file, write_stream
+    from memorykernel.adapters.storage_fault import explain
 
     chunks = moving.export(TarWriter(), exported_at=exported_at, sign_key=sign_key)
     if target is not None:
         return write_file(chunks, target, recipients)
-    write_stream(chunks, sys.stdout.buffer, recipients)
+    try:
+        write_stream(chunks, sys.stdout.buffer, recipients)
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        raise WriteFailed(f"the export broke off, throw away what is there of it: {explain(exc)}") from exc
     return 0
+
+
+def write_whole(data: bytes, target: Path) -> None:
+    """Write a small file, whole or not at all, over one of its name if there is one.
+
+    Raises:
+        WriteFailed: It could not be written; what was there is there.
+    """
+    from memorykernel.adapters.bundle_file import replace_file
+
+    replace_file(data, target)
 
 
 def import_file(
