@@ -89,7 +89,7 @@ class _GroupFile(SqliteFile):
         """The connection inside the group's transaction; waits for the write lock when it is the first."""
         connection = self._open(create=False)
         if not connection.in_transaction:
-            connection.execute(f"PRAGMA synchronous = {'FULL' if self._synchronous else 'NORMAL'}")
+            self._sync(connection, self._synchronous)
             self._lock(connection)
         return connection
 
