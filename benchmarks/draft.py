@@ -213,6 +213,7 @@ def _healthy() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="producer-") as folder:
         program = shutil.which("mk", path=str(Path(sys.executable).parent)) or "mk"
         command = [program, "serve", "--db", f"{folder}/memory.db", "--bind", "127.0.0.1:0"]
+        command += ["--service-contract", "service.v3"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
             assert process.stdout is not None
             try:

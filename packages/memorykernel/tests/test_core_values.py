@@ -189,10 +189,11 @@ def test_a_head_depends_on_everything_before_it() -> None:
 def test_without_a_folder_the_newest_rules_run() -> None:
     chosen = default_release()
     assert (chosen.service_contract, chosen.ruleset, chosen.schema_version) == (
-        "service.v3",
-        "ordering.v2",
+        "service.v4",
+        "ordering.v3",
         4,
     )
+    assert default_release("service.v3").ruleset == "ordering.v2"
     assert default_release("service.v2").ruleset == "ordering.v2"
 
 

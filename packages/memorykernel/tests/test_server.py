@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from contracts.core.envelope import POLICIES, check_reply
 from contracts.documents import load_openapi
+from memorykernel import Kernel
 from memorykernel.errors import MemoryKernelError
 from memorykernel.web.server import describe_exposure, open_socket
 
@@ -31,7 +32,7 @@ def talk(url: str, request: bytes) -> bytes:
 
 @pytest.fixture
 def server(tmp_path: Path, kit: Any) -> Iterator[Any]:
-    with kit.serve(tmp_path / "memory.db") as running:
+    with kit.serve(tmp_path / "memory.db", "--service-contract", "service.v3") as running:
         yield running
 
 
@@ -39,10 +40,38 @@ def test_serve_creates_a_missing_file_says_so_and_ends_with_0(tmp_path: Path, ki
     path = tmp_path / "memory.db"
     with kit.serve(path) as server:
         assert server.call("GET", "/v1/ready").data["checks"]["current_schema_version"] == 4
-        assert server.call("GET", "/v1/openapi").body == load_openapi("service.v3")
+        assert server.call("GET", "/v1/openapi").body == load_openapi("service.v4")
         assert server.stop(signal.SIGINT) == 0
         assert server.process.stdout.read() == b""
         assert b"does not exist: creating it at schema 4" in server.process.stderr.read()
+
+
+def test_who_names_an_older_contract_is_answered_by_the_default_server_as_by_one_of_that_contract(
+    tmp_path: Path, kit: Any
+) -> None:
+    path, asked = tmp_path / "memory.db", kit.ask(as_of="2026-02-08T13:00:00Z")
+    with kit.serve(path) as server, kit.serve(path, "--service-contract", "service.v3") as older:
+        server.call("POST", "/v1/memory/add/constraint", kit.constraint())
+        named = {"content-type": "application/json", "service-contract-version": "service.v3"}
+        through_default = server.call("POST", "/v1/query/ask", asked, headers=named)
+        assert through_default.body == older.call("POST", "/v1/query/ask", asked).body
+        unnamed = server.call("POST", "/v1/query/ask", asked)
+        assert unnamed.data["determinism"]["ruleset_version"] == "ordering.v3"
+
+
+def test_a_file_answers_the_same_through_server_command_and_library(
+    tmp_path: Path, kit: Any, run_mk: Any
+) -> None:
+    path, asked = tmp_path / "memory.db", kit.ask(as_of="2026-02-08T13:00:00Z")
+    with kit.serve(path) as server:
+        server.call("POST", "/v1/memory/add/constraint", kit.constraint())
+        served = server.call("POST", "/v1/query/ask", asked).data
+    with Kernel.open(path) as kernel:
+        embedded = kernel.ask(**asked)
+    options = [word for key, value in asked.items() for word in (f"--{key.replace('_', '-')}", value)]
+    printed = json.loads(run_mk("query", "ask", "--db", path, *options).stdout)
+    assert printed == {"contract_version": "cli.v1", **served}
+    assert embedded.context_package_id == served["context_package_id"]
 
 
 def test_a_release_folder_gives_contract_rules_schema_and_document(

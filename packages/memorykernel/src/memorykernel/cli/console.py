@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from contracts.core.service import SERVICE_V4
 
 from memorykernel.cli.output import narrate
 from memorykernel.cli.serving import require_guarded
@@ -89,4 +88,4 @@ def _build(location: Path | str, options: ConsoleOptions) -> Service:
             f"there is no database at '{location}'; correct the path, create it with"
             f" 'mk db migrate --db {location}', or see an example with 'mk console --demo'"
         )
-    return build_console(open_kernel(location, default_release(SERVICE_V4)), options)
+    return build_console(open_kernel(location, default_release()), options)

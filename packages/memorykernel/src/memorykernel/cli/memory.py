@@ -9,9 +9,9 @@ import msgspec
 import typer
 from contracts.core.service import SERVICE_V4
 
-from memorykernel.cli.output import narrate_grown, print_record, print_written
+from memorykernel.cli.output import print_record, print_written
 from memorykernel.cli.target import Database, ReleaseFolder, open_existing
-from memorykernel.core.request import AddConstraint, AddConstraintV4, AddLink, AddSummary
+from memorykernel.core.request import AddConstraint, AddConstraintV4, AddLink, AddSummary, AddSummaryV4
 from memorykernel.core.vocabulary import Authority, Effect, Match, Relation, SummaryType, TruthStatus
 from memorykernel.service.idempotency import check_key
 from memorykernel.wiring import build_suite
@@ -100,8 +100,6 @@ def add_constraint(
             expires_at=expires_at,
         )
         print_written(build_suite(kernel).guarding.add_record(grown, key=key and check_key(key)))
-        if matched or expires_at is not None:
-            narrate_grown()
     else:
         print_record(kernel.remembering.add_record(request))
 
@@ -145,7 +143,13 @@ def _summary_command(record_type: SummaryType) -> Callable[..., None]:
             supersedes=tuple(supersedes or ()),
             contradicts=tuple(contradicts or ()),
         )
-        print_record(open_existing(ctx, db, release).remembering.add_record(request))
+        kernel = open_existing(ctx, db, release)
+        if kernel.release.service_contract == SERVICE_V4:
+            print_written(
+                build_suite(kernel).guarding.add_record(AddSummaryV4(**msgspec.structs.asdict(request)))
+            )
+        else:
+            print_record(kernel.remembering.add_record(request))
 
     return add_summary
 
@@ -171,4 +175,8 @@ def link(
     request = AddLink(
         from_id=from_id, to_id=to_id, relation=relation, writer=writer, justification=justification
     )
-    print_record(open_existing(ctx, db, release).remembering.add_link(request))
+    kernel = open_existing(ctx, db, release)
+    if kernel.release.service_contract == SERVICE_V4:
+        print_written(build_suite(kernel).guarding.add_link(request))
+    else:
+        print_record(kernel.remembering.add_link(request))

@@ -33,11 +33,6 @@ def print_written(written: Written) -> None:
         narrate(f"warning: in conflict since this write: {', '.join(written.conflicts)}{more}")
 
 
-def narrate_grown() -> None:
-    """Say who sees what older contracts cannot express; they answer as if it were not there."""
-    narrate("note: only service.v4 knows prefixes, groups and expiry; ask with --service-contract service.v4")
-
-
 def narrate(line: str) -> None:
     """Tell the person at the terminal what happens."""
     sys.stderr.write(f"{line}\n")

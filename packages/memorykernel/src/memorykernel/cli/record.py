@@ -25,7 +25,7 @@ from memorykernel.cli.memory import (
     add_app,
     app,
 )
-from memorykernel.cli.output import narrate, narrate_grown, print_record, print_written
+from memorykernel.cli.output import narrate, print_record, print_written
 from memorykernel.cli.target import Database, open_existing
 from memorykernel.core.request import AddConstraintV4, AddMembership
 from memorykernel.core.vocabulary import Effect, Field, Match, TruthStatus
@@ -87,7 +87,6 @@ def add_membership(
         contradicts=tuple(contradicts or ()),
     )
     print_written(open_suite(ctx, db).guarding.add_record(request, key=key and check_key(key)))
-    narrate_grown()
 
 
 @app.command("check")

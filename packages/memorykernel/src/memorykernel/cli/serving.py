@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from contracts.core.service import SERVICE_V4
 
 from memorykernel.cli.output import narrate
-from memorykernel.cli.target import Database, ReleaseFolder, choose_new_database, is_missing, name_database
+from memorykernel.cli.target import (
+    Database,
+    ReleaseFolder,
+    ServiceContract,
+    choose_new_database,
+    is_missing,
+    name_database,
+)
 from memorykernel.core.release import Release, default_release
 from memorykernel.core.vocabulary import ConflictPolicy
 from memorykernel.errors import InvalidRequest, MemoryKernelError
@@ -48,10 +54,7 @@ def serve(
         typer.Option(help="A read replica, when --db is postgresql://...", show_default=False),
     ] = None,
     bind: Annotated[str, typer.Option(help="HOST:PORT; port 0 takes a free one.")] = DEFAULT_BIND,
-    service_contract: Annotated[
-        str | None,
-        typer.Option(help="service.v2, service.v3 or service.v4, without --release.", show_default=False),
-    ] = None,
+    service_contract: ServiceContract = None,
     release: ReleaseFolder = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse unknown keys in requests.")] = False,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that serve.")] = 1,
@@ -130,7 +133,7 @@ def serve(
         if not console:
             return service
         shown = ConsoleOptions(name=name_database(path), timeout_ms=timeout_ms, hosts=options.hosts)
-        return add_console(service, build_console(open_kernel(path, default_release(SERVICE_V4)), shown))
+        return add_console(service, build_console(open_kernel(path, default_release()), shown))
 
     shutdown = Shutdown(delay_ms=drain_delay_ms, grace_ms=grace_ms)
     _run(build, options, listener, shutdown, workers)
@@ -233,7 +236,7 @@ def _prepare(location: Path | str, release: Release) -> None:
         if is_missing(location):
             narrate(f"{location} does not exist: creating it at schema {release.schema_version}")
             kernel.schema_care.migrate(dry_run=False)
-        elif is_dsn(location) and _is_empty(kernel):
+        elif _is_empty(kernel):  # a server's database, or a file whose creation was broken off
             narrate(f"the database is empty: creating schema {release.schema_version}")
             kernel.schema_care.migrate(dry_run=False)
         _narrate_unready(kernel)
@@ -242,7 +245,7 @@ def _prepare(location: Path | str, release: Release) -> None:
 
 
 def _is_empty(kernel: Kernel) -> bool:
-    """Say whether a server's database has nothing yet; one that does not answer may have."""
+    """Say whether a database has nothing yet; one that does not answer may have."""
     try:
         return kernel.schema_care.load_status().current_version == 0
     except MemoryKernelError:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from memorykernel.core.release import DEFAULT_CONTRACT
 from memorykernel.errors import DatabaseMissing, InvalidRequest
 from memorykernel.wiring import Kernel, choose_release, is_dsn, open_kernel
 
@@ -25,8 +26,8 @@ ServiceContract = Annotated[
     str | None,
     typer.Option(
         "--service-contract",
-        help="service.v2, service.v3 or service.v4, without --release; service.v4 alone knows prefixes,"
-        " groups and expiry.",
+        help="service.v2, service.v3 or service.v4, without --release; the older ones know no prefixes,"
+        f" groups or expiry.  [default: {DEFAULT_CONTRACT}]",
         show_default=False,
     ),
 ]

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 import msgspec
-from contracts.core.service import KNOWN_SERVICE_CONTRACTS, SERVICE_V3, SERVICE_V4
+from contracts.core.service import KNOWN_SERVICE_CONTRACTS, SERVICE_V4
 
 from memorykernel.core.ordering_v2 import NAME as POLICY_V2
 from memorykernel.core.ordering_v3 import NAME as POLICY_V3
@@ -27,6 +27,12 @@ OLDEST_SERVED_SCHEMA: Final = 2
 """The first schema that keeps answers; a release cannot serve on less."""
 
 RELEASE_FILE: Final = "release.toml"
+
+DEFAULT_CONTRACT: Final = SERVICE_V4
+"""What every entrance to a database answers in when neither a release nor a contract is named.
+
+One for all: a file must not answer differently through a command, a server and a program. Source: ADR 0014.
+"""
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,7 +57,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return RECALL_RULESETS[self.recall_ruleset]
 
 
-def default_release(service_contract: str = SERVICE_V3) -> Release:
+def default_release(service_contract: str = DEFAULT_CONTRACT) -> Release:
     """What runs without a release folder: the newest rules and schema under a known contract."""
     grown = service_contract == SERVICE_V4
     release = Release(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from contracts.core.service import SERVICE_V4
-
 from memorykernel.core.release import default_release
 from memorykernel.wiring.evidence import _remember, build_suite
 from memorykernel.wiring.kernel import Kernel
@@ -51,7 +49,7 @@ def build_console(kernel: Kernel, options: ConsoleOptions) -> Service:
     workers = Workers(max_queue=64)
     site = Site(
         name=options.name,
-        asking=replace(kernel.asking, release=default_release(SERVICE_V4)),
+        asking=replace(kernel.asking, release=default_release()),
         suite=build_suite(kernel),
         remembered=remembered,
         picturing=Picturing(memory=remembered.memory, remembered=remembered, schema_care=care),

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from memorykernel.adapters.release_folder import load_release_folder
-from memorykernel.core.release import Release, default_release
+from memorykernel.core.release import DEFAULT_CONTRACT, Release, default_release
 from memorykernel.errors import ReleaseInvalid
 
 
@@ -16,13 +16,13 @@ def read_version() -> str:
 
 
 def choose_release(folder: Path | None, service_contract: str | None = None) -> Release:
-    """The release to run: that of the folder, else the newest rules under the contract.
+    """The release to run: that of the folder, else the newest rules under the contract, service.v4 if None.
 
     Raises:
         ReleaseInvalid: The folder is incomplete, the contract is unknown, or they contradict.
     """
     if folder is None:
-        return default_release(service_contract) if service_contract else default_release()
+        return default_release(service_contract or DEFAULT_CONTRACT)
     release = load_release_folder(folder).release
     if service_contract not in (None, release.service_contract):
         raise ReleaseInvalid(
