@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from memorykernel.adapters.sqlite_file import SqliteFile
-from memorykernel.adapters.sqlite_verify import VerifyReport, verify
+from memorykernel.adapters.sqlite_verify import verify
+from memorykernel.adapters.verification import VerifyReport
 from memorykernel.core.release import Release
 from memorykernel.core.request import AddConstraintV4, AddLink, AddMembership, AskV4, read_request
 from memorykernel.core.stored_record import KeptRequest

@@ -306,7 +306,14 @@ def kit() -> Kit:
     return Kit()
 
 
-ON_EVERY_STORE = ("test_store.py", "test_snapshots.py", "test_overlap.py")
+ON_EVERY_STORE = (
+    "test_store.py",
+    "test_snapshots.py",
+    "test_overlap.py",
+    "test_replay.py",
+    "test_proof.py",
+    "test_verify.py",
+)
 """The files whose tests run once on each store; the others run on SQLite."""
 
 

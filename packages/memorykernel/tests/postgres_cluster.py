@@ -33,6 +33,7 @@ SETTINGS = {
     "shared_buffers": "64MB",
     "wal_level": "replica",
     "max_wal_senders": "4",
+    "wal_retrieve_retry_interval": "100ms",
     "autovacuum": "off",
     "log_min_messages": "warning",
 }

@@ -33,6 +33,14 @@ class Stranger(Protocol):
         """Switch the guards off and run a statement."""
         ...
 
+    def replace_in_packages(self, old: str, new: str) -> None:
+        """Forge every stored answer, behind the guards."""
+        ...
+
+    def spell_bytes(self, text: str) -> str:
+        """Bytes as a statement has them."""
+        ...
+
     def columns(self, table: str) -> list[str]:
         """The names of a table's columns."""
         ...
@@ -64,9 +72,20 @@ class SqliteStranger:
 
     def tamper(self, statement: str) -> None:
         """See `Stranger`."""
-        for (name,) in self.run("SELECT name FROM sqlite_schema WHERE type = 'trigger'"):
+        guards = self.run("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
+        for name, _ in guards:
             self.run(f"DROP TRIGGER {name}")
         self.run(statement)
+        for _, made in guards:
+            self.run(made)
+
+    def replace_in_packages(self, old: str, new: str) -> None:
+        """See `Stranger`."""
+        self.tamper(f"UPDATE answers SET package = CAST(replace(package, '{old}', '{new}') AS BLOB)")  # noqa: S608
+
+    def spell_bytes(self, text: str) -> str:
+        """See `Stranger`."""
+        return f"CAST('{text}' AS BLOB)"
 
     def columns(self, table: str) -> list[str]:
         """See `Stranger`."""
@@ -101,6 +120,15 @@ class PostgresStranger:
     def tamper(self, statement: str) -> None:
         """See `Stranger`."""
         self.run(f"SET session_replication_role = replica; {statement}")
+
+    def replace_in_packages(self, old: str, new: str) -> None:
+        """See `Stranger`."""
+        forged = f"replace(convert_from(package, 'UTF8'), '{old}', '{new}')"
+        self.tamper(f"UPDATE answers SET package = convert_to({forged}, 'UTF8')")  # noqa: S608
+
+    def spell_bytes(self, text: str) -> str:
+        """See `Stranger`."""
+        return f"convert_to('{text}', 'UTF8')"
 
     def columns(self, table: str) -> list[str]:
         """See `Stranger`."""

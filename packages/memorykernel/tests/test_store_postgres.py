@@ -52,7 +52,7 @@ def records(kernel: Kernel) -> int:
 
 def wait_until(holds: Callable[[], bool]) -> None:
     """Look until it holds; a standby follows in milliseconds."""
-    over = time.monotonic() + 10
+    over = time.monotonic() + 30
     while not holds():
         assert time.monotonic() < over
 

@@ -114,7 +114,7 @@ class Kernel(Surface):
 
     def prove(self, context_package_id: str) -> bytes:
         with self._lock:
-            return encode_proof(self._suite.require_proving().prove(context_package_id))
+            return encode_proof(self._suite.proving.prove(context_package_id))
 
     def find_counterfactual(self, context_package_id: str) -> WhatWouldFlip:
         with self._lock:

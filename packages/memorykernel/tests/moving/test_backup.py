@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from memorykernel.adapters.integrity import IntegrityReport
 from memorykernel.adapters.sqlite_backup import back_up, restore
 from memorykernel.adapters.sqlite_file import SqliteFile
-from memorykernel.adapters.sqlite_integrity import IntegrityReport, check_integrity
+from memorykernel.adapters.sqlite_integrity import check_integrity
 from memorykernel.adapters.sqlite_memory import SqliteMemory
 from memorykernel.errors import DatabaseMissing, SchemaUnavailable, WriteConflict
 

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from memorykernel.adapters.sqlite_provenance import SqliteProvenance
 from memorykernel.core.proof import encode_proof
 from memorykernel.core.release import Release
 from memorykernel.core.request import AddConstraintV4, AddLink, AddMembership, AskV4, read_request
 from memorykernel.errors import WriteConflict
-from memorykernel.service.known_state import Remembered
 from memorykernel.service.proving import Proving
 from memorykernel.service.replaying import Replaying
-from memorykernel.wiring import Kernel, open_kernel
+from memorykernel.wiring import Kernel, open_kernel, open_proving, open_replaying
+
+from packages.memorykernel.tests.strangers import PostgresStranger, SqliteStranger, Stranger
 
 NOW_US = 1_770_556_793_500_000
 FIELDS = ("actor", "action", "resource")
@@ -54,21 +54,16 @@ class Scene:
     """A kernel by one generation of rules, and the use cases around its answers."""
 
     kernel: Kernel
+    stranger: Stranger
     versions: list[str] = field(default_factory=list)
 
     @property
-    def remembered(self) -> Remembered:
-        return Remembered(memory=self.kernel.asking.memory, answers=self.kernel.asking.answers)
-
-    @property
     def proving(self) -> Proving:
-        file: Any = self.kernel.file
-        care = self.kernel.schema_care
-        return Proving(remembered=self.remembered, provenance=SqliteProvenance(file), schema_care=care)
+        return open_proving(self.kernel)
 
     @property
     def replaying(self) -> Replaying:
-        return Replaying(remembered=self.remembered, schema_care=self.kernel.schema_care)
+        return open_replaying(self.kernel)
 
     def add(self, shape: Any, **body: Any) -> str:
         common: dict[str, Any] = {
@@ -157,9 +152,19 @@ def proof_kit() -> Kit:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
-    """Opens kernels on new files, or on one that is named."""
+def stage(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Scene]]:
+    """Opens kernels on new databases, or on one that is named."""
     opened: list[Kernel] = []
+    places: dict[str, Stranger] = {}
+
+    def find_place(name: str) -> Stranger:
+        if name not in places:
+            places[name] = (
+                SqliteStranger(tmp_path / name)
+                if store_kind == "sqlite"
+                else PostgresStranger(request.getfixturevalue("postgres"))
+            )
+        return places[name]
 
     def open_scene(ruleset: str = "v3", *, schema_version: int = 4, name: str | None = None) -> Scene:
         release = Release(
@@ -168,11 +173,11 @@ def stage(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
             recall_ruleset=f"recall-ordering.{ruleset}",
             schema_version=schema_version,
         )
-        path = tmp_path / (name or f"{len(opened)}.db")
-        kernel = open_kernel(path, release, clock=Clock(), ids=Ids(1000 * len(opened)))
+        stranger = find_place(name or f"{len(opened)}.db")
+        kernel = open_kernel(stranger.location, release, clock=Clock(), ids=Ids(1000 * len(opened)))
         kernel.schema_care.migrate(dry_run=False)
         opened.append(kernel)
-        return Scene(kernel)
+        return Scene(kernel, stranger)
 
     yield open_scene
     for kernel in opened:

@@ -88,11 +88,7 @@ def test_what_cannot_be_proved_is_refused(stage: Any) -> None:
 def test_an_altered_answer_gets_no_proof(stage: Any) -> None:
     scene = stage()
     answer = scene.ask()
-    with scene.kernel.file.writing(durable=True) as connection:
-        connection.execute("DROP TRIGGER answers_no_UPDATE")
-        connection.execute(
-            "UPDATE answers SET package = CAST(replace(package, 'inconclusive', 'allow') AS BLOB)"
-        )
+    scene.stranger.replace_in_packages("inconclusive", "allow")
     with pytest.raises(ContextLookupFailed, match="not what its rules give"):
         scene.prove(answer)
 

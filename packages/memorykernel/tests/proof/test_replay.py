@@ -38,11 +38,7 @@ def test_answers_are_the_same_after_more_was_written(stage: Any, proof_kit: Any,
 def test_a_changed_answer_is_told_with_its_first_difference(stage: Any) -> None:
     scene = stage()
     package = scene.ask()
-    with scene.kernel.file.writing(durable=True) as connection:
-        connection.execute("DROP TRIGGER answers_no_UPDATE")
-        connection.execute(
-            "UPDATE answers SET package = CAST(replace(package, 'inconcl', 'INCONCL') AS BLOB)"
-        )
+    scene.stranger.replace_in_packages("inconcl", "INCONCL")
     outcome = scene.replaying.replay(package["context_package_id"])
     assert not outcome.identical
     assert outcome.first_difference.stored.startswith("INCONCL")

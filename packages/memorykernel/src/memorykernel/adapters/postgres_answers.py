@@ -27,8 +27,10 @@ from memorykernel.core.vocabulary import WILDCARD, Match
 from memorykernel.errors import ContextLookupFailed, QueryFailed
 
 _COLUMNS: Final = ("answer_seq", *ANSWER_COLUMNS, *ANSWER_COLUMNS_4)
-_READ: Final = f"SELECT {', '.join(_COLUMNS[:6])} FROM answers"  # noqa: S608  # column names
-_NEWEST: Final = f"{_READ} WHERE context_package_id = %s ORDER BY answer_seq DESC LIMIT 1"
+READ_ANSWERS: Final = f"SELECT {', '.join(_COLUMNS[:6])} FROM answers"  # noqa: S608  # column names
+"""What `decode_answer` reads."""
+
+_NEWEST: Final = f"{READ_ANSWERS} WHERE context_package_id = %s ORDER BY answer_seq DESC LIMIT 1"
 _INSERT: Final = f"INSERT INTO answers ({', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * len(_COLUMNS))})"  # noqa: S608  # column names
 _SAME: Final = """
 SELECT package = %s FROM answers WHERE context_package_id = %s ORDER BY answer_seq DESC LIMIT 1
@@ -74,9 +76,8 @@ class PostgresAnswers:
     ) -> Sequence[StoredAnswer]:
         """See `ports.Answers`."""
         conditions, values = _match(scope)
-        statement = (
-            f"{_READ} WHERE actor IS NOT NULL AND answer_seq > %s{conditions} ORDER BY answer_seq LIMIT %s"
-        )
+        found = f"WHERE actor IS NOT NULL AND answer_seq > %s{conditions}"
+        statement = f"{READ_ANSWERS} {found} ORDER BY answer_seq LIMIT %s"
         return tuple(map(decode_answer, self._query(statement, (after, *values, limit))))
 
     def _query(self, statement: str, values: Sequence[Any], *, newest: bool = False) -> list[tuple[Any, ...]]:

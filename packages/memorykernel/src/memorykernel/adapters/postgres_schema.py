@@ -17,7 +17,8 @@ search_path; a comment on the ledger says that it is ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import psycopg
@@ -84,8 +85,8 @@ CREATE INDEX constraint_scopes_by_action ON constraint_scopes
 CREATE INDEX constraint_scopes_by_resource ON constraint_scopes (left(resource_key, 200));
 CREATE TABLE links (
   link_seq bigint PRIMARY KEY,
-  from_version_id text COLLATE "C" NOT NULL REFERENCES records (memory_version_id),
-  to_version_id text COLLATE "C" NOT NULL REFERENCES records (memory_version_id),
+  from_version_id text COLLATE "C" NOT NULL REFERENCES records (memory_version_id) DEFERRABLE,
+  to_version_id text COLLATE "C" NOT NULL REFERENCES records (memory_version_id) DEFERRABLE,
   relation text COLLATE "C" NOT NULL,
   writer text COLLATE "C" NOT NULL,
   justification text COLLATE "C" NOT NULL,
@@ -150,10 +151,20 @@ CREATE TABLE request_keys (
   request_key text COLLATE "C" PRIMARY KEY,
   request_sha256 bytea NOT NULL,
   reply bytea NOT NULL,
-  recorded_at_us bigint NOT NULL
+  recorded_at_us bigint NOT NULL,
+  digest bytea NOT NULL
 );
 """
 
+_SCRIPTS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
+    1: (_MEMORY, ("schema_migrations", "records", "links", "memory_chain")),
+    2: (_ANSWERS, ("answers", "answer_chain")),
+    3: (_TERMS, ()),
+    4: (_PATTERNS, ("request_keys",)),
+}
+"""What each migration makes, and its tables that are guarded."""
+
+_INDEX: Final = re.compile(r"CREATE INDEX (\w+)")
 _FORBID: Final = """
 CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
 FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
@@ -228,32 +239,41 @@ def _is_empty(rows: list[Row]) -> bool:
     return not tables
 
 
-def _create(writing: Writing, script: str, *append_only: str) -> None:
+def _create(writing: Writing, version: int) -> None:
+    script, append_only = _SCRIPTS[version]
     writing.run_script(script)
     for table in append_only:
         writing.put(_FORBID.format(table=table))
 
 
+def list_indexes_and_guards(version: int) -> Iterator[str]:
+    """The names of the indexes and triggers that a database of a version has, those of keys left out."""
+    for each, (script, tables) in _SCRIPTS.items():
+        if each <= version:
+            yield from _INDEX.findall(script)
+            yield from (f"{table}_no_change" for table in tables)
+
+
 def _create_memory(writing: Writing) -> None:
-    _create(writing, _MEMORY, "schema_migrations", "records", "links", "memory_chain")
+    _create(writing, 1)
     writing.put(
         "INSERT INTO memory_chain VALUES (0, 'genesis', 0, %s, %s, NULL)", (GENESIS_MEMORY, GENESIS_MEMORY)
     )
 
 
 def _create_answers(writing: Writing) -> None:
-    _create(writing, _ANSWERS, "answers", "answer_chain")
+    _create(writing, 2)
     genesis = (GENESIS_ANSWERS, GENESIS_ANSWERS)
     writing.put("INSERT INTO answer_chain VALUES (0, 'genesis', 0, %s, %s)", genesis)
 
 
 def _create_terms(writing: Writing) -> None:
-    _create(writing, _TERMS)
+    _create(writing, 3)
     index_every_record(writing)
 
 
 def _create_patterns(writing: Writing) -> None:
-    _create(writing, _PATTERNS, "request_keys")
+    _create(writing, 4)
 
 
 _MIGRATIONS: Final[dict[int, Callable[[Writing], None]]] = {

@@ -10,7 +10,7 @@ from typing import Final
 from memorykernel.adapters.postgres_chain import MemoryTip
 from memorykernel.adapters.postgres_database import Writing
 from memorykernel.adapters.postgres_history import load_record
-from memorykernel.adapters.postgres_overlap import read_overlapping
+from memorykernel.adapters.postgres_overlap import PostgresNearby
 from memorykernel.adapters.postgres_scopes import index_scope
 from memorykernel.adapters.postgres_terms import index_record
 from memorykernel.adapters.rows import (
@@ -71,6 +71,7 @@ class PostgresWrite:
 
     def __init__(self, writing: Writing, now_us: int) -> None:
         self._writing = writing
+        self._now_us = now_us
         self._tip = MemoryTip(writing, now_us)
 
     @property
@@ -88,16 +89,16 @@ class PostgresWrite:
 
     def keep_request(self, kept: KeptRequest) -> None:
         """See `ports.WriteTransaction`."""
-        row = (kept.key, bytes.fromhex(kept.digest), kept.reply, self._tip.recorded_at_us)
-        self._writing.put("INSERT INTO request_keys VALUES (%s, %s, %s, %s)", row)
+        row = (kept.key, bytes.fromhex(kept.digest), kept.reply, self._now_us)
+        self._writing.put("INSERT INTO request_keys VALUES (%s, %s, %s, %s, %s)", (*row, digest_entry(row)))
 
     def load_record(self, memory_version_id: str) -> StoredRecord | None:
         """See `ports.WriteTransaction`."""
         return load_record(self._writing.read, memory_version_id)
 
-    def read_overlapping(self, scope: Scope, *, effect: Effect | None, limit: int) -> PolicyEvidence:
+    def look_around(self) -> PostgresNearby:
         """See `ports.WriteTransaction`."""
-        return read_overlapping(self._writing, scope, effect, limit)
+        return PostgresNearby(self._writing)
 
     def add_record(self, new: NewRecord) -> str:
         """See `ports.WriteTransaction`."""

@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from memorykernel.adapters.integrity import MAX_DAMAGE, Damage
 from memorykernel.adapters.sqlite_file import SqliteFile
-from memorykernel.adapters.sqlite_integrity import MAX_DAMAGE, Damage
 from memorykernel.adapters.sqlite_schema import (
     APPLICATION_ID,
     SCOPE_SCHEMA,

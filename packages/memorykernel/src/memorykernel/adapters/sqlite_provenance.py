@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -58,9 +58,7 @@ class SqliteProvenance:
         with self._reading() as connection:
             records = connection.execute(_RECORDS, asked).fetchall()
             links = connection.execute(_LINKS, asked).fetchall()
-        found = [ProofInput(entry_seq=row[0], kind="record", columns=row[1:]) for row in records]
-        found += [ProofInput(entry_seq=row[0], kind="link", columns=row[1:]) for row in links]
-        return sorted(found, key=lambda each: each.entry_seq)
+        return collect_inputs(records, links)
 
     def find_first_jump(self) -> int | None:
         """See `ports.Provenance`."""
@@ -70,11 +68,10 @@ class SqliteProvenance:
 
     def read_entries(self, entry_seqs: Sequence[int]) -> Sequence[ProofEntry]:
         """See `ports.Provenance`."""
-        bound = {older for seq in entry_seqs for older in (seq, seq - 1, find_jump(seq))}
+        bound = msgspec.json.encode(list_bound(entry_seqs)).decode()
         with self._reading() as connection:
-            rows = connection.execute(_ENTRIES, (msgspec.json.encode(sorted(bound)).decode(),)).fetchall()
-        by_seq = {row[0]: row for row in rows}
-        return [_decode(by_seq[seq], by_seq) for seq in entry_seqs]
+            rows = connection.execute(_ENTRIES, (bound,)).fetchall()
+        return decode_entries(rows, entry_seqs)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -83,6 +80,24 @@ class SqliteProvenance:
                 yield connection
         except sqlite3.Error as exc:
             raise ContextLookupFailed(f"the chain could not be read: {explain(exc)}") from exc
+
+
+def collect_inputs(records: Iterable[Row], links: Iterable[Row]) -> Sequence[ProofInput]:
+    """Make inputs of the number of an entry and the columns of its row, by entry."""
+    found = [ProofInput(entry_seq=row[0], kind="record", columns=row[1:]) for row in records]
+    found += [ProofInput(entry_seq=row[0], kind="link", columns=row[1:]) for row in links]
+    return sorted(found, key=lambda each: each.entry_seq)
+
+
+def list_bound(entry_seqs: Iterable[int]) -> list[int]:
+    """The entries whose heads are bound by some entries, and these."""
+    return sorted({older for seq in entry_seqs for older in (seq, seq - 1, find_jump(seq))})
+
+
+def decode_entries(rows: Iterable[Row], entry_seqs: Sequence[int]) -> Sequence[ProofEntry]:
+    """Make entries of the rows of `list_bound`: number, kind, subject, digest, head and time."""
+    by_seq = {row[0]: row for row in rows}
+    return [_decode(by_seq[seq], by_seq) for seq in entry_seqs]
 
 
 def _decode(row: Row, by_seq: dict[int, Row]) -> ProofEntry:

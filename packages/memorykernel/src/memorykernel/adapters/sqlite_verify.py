@@ -1,27 +1,23 @@
 """Verifying a whole file in parallel: everything that `sqlite_integrity` checks, and every answer replayed.
 
-The work is cut into parts, and each is done by one process on a read connection of its own. One state is
-verified, that of the beginning: what is written meanwhile lies behind the last rows that parts were cut for,
-and answers are replayed on the states that they name. Damage never ends the work; a part that cannot be read
-on is a finding that names the part's table.
+See `verification`. A file that is no database of ours, or cannot be opened, is damage too.
 """
 
 from __future__ import annotations
 
 import re
 import sqlite3
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import lru_cache, partial
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-import msgspec
-
+from memorykernel.adapters.integrity import Damage, list_chains
+from memorykernel.adapters.replay import check_answers
+from memorykernel.adapters.rows import Row
+from memorykernel.adapters.sqlite_answers import SqliteAnswers
 from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.sqlite_form import (
     check_header,
@@ -31,71 +27,32 @@ from memorykernel.adapters.sqlite_form import (
     check_schema,
 )
 from memorykernel.adapters.sqlite_integrity import (
-    Damage,
     check_cover,
     check_entries,
     check_scopes,
     check_terms,
     count_rows,
-    list_chains,
     read_head,
 )
-from memorykernel.adapters.sqlite_replay import check_answers
+from memorykernel.adapters.sqlite_memory import SqliteMemory
 from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, TERM_INDEX_SCHEMA, read_version
+from memorykernel.adapters.verification import (
+    MAX_FOUND,
+    NOTHING,
+    Found,
+    Part,
+    Progress,
+    VerifyReport,
+    Work,
+    cut,
+    verify_parts,
+)
 from memorykernel.errors import MemoryKernelError
+from memorykernel.service.known_state import Remembered
 
+_BATCH: Final = 200
 _SINCE_SCOPES: Final = ("schema_migrations", "constraint_scopes", "request_keys")
-MAX_FOUND: Final = 20
-"""How many findings of one table are reported at most."""
-
 _MALFORMED: Final = re.compile(r"malformed database schema \(([^)]*)\)")
-_SIZES: Final = {"memory_chain": 20_000, "answer_chain": 20_000, "answers": 1_000}
-"""How many rows one part has."""
-
-Progress = Callable[[int, int], None]
-"""Told after each part how many rows and entries are done, of how many."""
-
-
-class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What was verified and what was found; `not_replayable` answers are older than their questions."""
-
-    ok: bool
-    schema_version: int
-    records: int
-    links: int
-    answers: int
-    replayed: int
-    not_replayable: int
-    memory_head: str | None
-    answer_head: str | None
-    damage: tuple[Damage, ...]
-
-
-class Part(NamedTuple):
-    """A piece of work: what is checked, and which rows of it."""
-
-    table: str
-    first: int
-    last: int
-    version: int
-
-    @property
-    def size(self) -> int:
-        """How many rows it has, for progress."""
-        return min(max(1, self.last - self.first + 1), _SIZES.get(self.table, 1))
-
-
-class _Found(NamedTuple):
-    damage: tuple[Damage, ...]
-    replayed: int = 0
-    not_replayable: int = 0
-
-
-class _State(NamedTuple):
-    version: int
-    counts: dict[str, int]
-    heads: dict[str, str]
-    parts: list[Part]
 
 
 def verify(path: Path, *, answers: bool, jobs: int, progress: Progress) -> VerifyReport:
@@ -107,39 +64,16 @@ def verify(path: Path, *, answers: bool, jobs: int, progress: Progress) -> Verif
         jobs: How many processes; with 1 all is done in this one.
         progress: Called after each part.
     """
-    found = list(check_header(path))
+    found, work = list(check_header(path)), NOTHING
     try:
-        state = _look(path, answers=answers)
+        work = _look(path, answers=answers)
     except (sqlite3.Error, MemoryKernelError, TypeError, UnicodeDecodeError) as exc:
-        state = _State(0, {}, {}, [])
         found.extend(_describe(path, exc))
-    replayed, not_replayable, done, total = 0, 0, 0, sum(part.size for part in state.parts)
-    for part, outcome in _run(path, state.parts, jobs):
-        found += outcome.damage
-        replayed += outcome.replayed
-        not_replayable += outcome.not_replayable
-        done += part.size
-        progress(done, total)
-    return VerifyReport(
-        ok=not found,
-        schema_version=state.version,
-        records=state.counts.get("records", 0),
-        links=state.counts.get("links", 0),
-        answers=state.counts.get("answers", 0),
-        replayed=replayed,
-        not_replayable=not_replayable,
-        memory_head=state.heads.get("memory_chain"),
-        answer_head=state.heads.get("answer_chain"),
-        damage=_sort(found),
-    )
-
-
-def _sort(found: Iterable[Damage]) -> tuple[Damage, ...]:
-    """By table and row, at most so many of each table, so that none hides another."""
-    tables: defaultdict[str, list[Damage]] = defaultdict(list)
-    for each in sorted(set(found), key=lambda one: (one.table, one.row or 0, one.finding)):
-        tables[each.table].append(each)
-    return tuple(each for table in tables.values() for each in table[:MAX_FOUND])
+    try:
+        return verify_parts(work, partial(check_part, path), jobs=jobs, progress=progress, found=found)
+    finally:
+        _open(path).close()
+        _open.cache_clear()
 
 
 def _describe(path: Path, exc: Exception) -> Iterator[Damage]:
@@ -161,7 +95,7 @@ def _describe(path: Path, exc: Exception) -> Iterator[Damage]:
         yield Damage(table=table, row=None, id=name, finding=f"cannot be opened: {exc}")
 
 
-def _look(path: Path, *, answers: bool) -> _State:
+def _look(path: Path, *, answers: bool) -> Work:
     file = SqliteFile(path)
     try:
         with file.reading() as connection:
@@ -171,7 +105,7 @@ def _look(path: Path, *, answers: bool) -> _State:
             parts = [Part("file", 1, 1, version), Part("sqlite_schema", 1, 1, version)]
             for table in chains:
                 newest = connection.execute(f"SELECT max(entry_seq) FROM {table}").fetchone()[0] or 0  # noqa: S608  # closed set
-                parts += _cut(connection, table, 0, newest, version)
+                parts += cut(table, 0, newest, count_rows(connection, table), version)
                 parts.append(Part(f"{table} cover", 1, 1, version))
             if version >= TERM_INDEX_SCHEMA:
                 parts.append(Part("record_terms", 1, 1, version))
@@ -179,39 +113,11 @@ def _look(path: Path, *, answers: bool) -> _State:
                 parts += [Part(table, 1, 1, version) for table in _SINCE_SCOPES]
             if answers and "answers" in tables:
                 newest = connection.execute("SELECT max(answer_seq) FROM answers").fetchone()[0] or 0
-                parts += _cut(connection, "answers", 1, newest, version)
+                parts += cut("answers", 1, newest, count_rows(connection, "answers"), version)
             counts = {table: count_rows(connection, table) for table in tables}
-            return _State(version, counts, {table: read_head(connection, table) for table in chains}, parts)
+            return Work(version, counts, {table: read_head(connection, table) for table in chains}, parts)
     finally:
         file.close()
-
-
-def _cut(connection: sqlite3.Connection, table: str, first: int, last: int, version: int) -> Iterator[Part]:
-    """Cut a table's rows, which are numbered without gaps; a damaged number may be far away."""
-    size, dense = _SIZES[table], min(last, count_rows(connection, table))
-    for start in range(first, dense + 1, size):
-        yield Part(table, start, min(start + size - 1, dense), version)
-    if last > dense:
-        yield Part(table, dense + 1, last, version)
-
-
-def _run(path: Path, parts: list[Part], jobs: int) -> Iterator[tuple[Part, _Found]]:
-    if jobs == 1 or len(parts) == 0:
-        try:
-            yield from ((part, check_part(path, part)) for part in parts)
-        finally:
-            _open(path).close()
-            _open.cache_clear()
-        return
-    # Spawned, not forked: a connection must not be carried into another process.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        # The long ones first, so that the processes end together.
-        futures = {pool.submit(check_part, path, part): part for part in sorted(parts, key=_order)}
-        yield from ((futures[future], future.result()) for future in as_completed(futures))
-
-
-def _order(part: Part) -> bool:
-    return part.table == "answers"
 
 
 @lru_cache(maxsize=1)
@@ -219,12 +125,13 @@ def _open(path: Path) -> SqliteFile:
     return SqliteFile(path)
 
 
-def check_part(path: Path, part: Part) -> _Found:
+def check_part(path: Path, part: Part) -> Found:
     """Do one part; what a process of the pool runs."""
     file = _open(path)
     if part.table == "answers":
-        damage, replayed, untold = check_answers(file, part.first, part.last)
-        return _Found(tuple(damage[:MAX_FOUND]), replayed, untold)
+        remembered = Remembered(memory=SqliteMemory(file), answers=SqliteAnswers(file))
+        damage, replayed, untold = check_answers(remembered, _read_answers(file, part.first, part.last))
+        return Found(tuple(damage[:MAX_FOUND]), replayed, untold)
     found: list[Damage] = []
     try:
         with file.reading() as connection:
@@ -232,7 +139,7 @@ def check_part(path: Path, part: Part) -> _Found:
     except (sqlite3.Error, UnicodeDecodeError, ValueError, TypeError, KeyError, AttributeError) as exc:
         table = part.table.removesuffix(" cover")
         found.append(Damage(table=table, row=None, id=None, finding=f"cannot be read on: {exc}"))
-    return _Found(tuple(map(_clean, found)))
+    return Found(tuple(map(_clean, found)))
 
 
 def _clean(damage: Damage) -> Damage:
@@ -263,3 +170,23 @@ def _choose(part: Part) -> Callable[[sqlite3.Connection], Iterator[Damage]]:
             return check_scopes
         case _:
             return check_request_keys
+
+
+def _read_answers(file: SqliteFile, first: int, last: int) -> Iterator[Row | Damage]:
+    """The rows of a range, some at a time; ends with a finding where they cannot be read on."""
+    while first <= last:
+        try:
+            with file.reading() as connection:
+                grown = ", ruleset, head, question" if read_version(connection) >= SCOPE_SCHEMA else ""
+                rows = connection.execute(
+                    f"SELECT answer_seq, context_package_id, package{grown} FROM answers"  # noqa: S608  # column names
+                    " WHERE answer_seq BETWEEN ? AND ? ORDER BY answer_seq LIMIT ?",
+                    (first, last, _BATCH),
+                ).fetchall()
+        except (sqlite3.Error, UnicodeDecodeError) as exc:
+            yield Damage(table="answers", row=first, id=None, finding=f"cannot be read on: {exc}")
+            return
+        yield from rows
+        if len(rows) < _BATCH or not rows[-1][0] >= first:
+            return
+        first = rows[-1][0] + 1

@@ -14,7 +14,7 @@ from memorykernel.cli.output import narrate, print_record, print_result
 from memorykernel.cli.progress import show_progress
 from memorykernel.cli.target import Database, choose_database, open_existing
 from memorykernel.errors import InvalidRequest
-from memorykernel.wiring import open_proving, open_replaying, verify_file, write_whole
+from memorykernel.wiring import open_proving, open_replaying, verify_store, write_whole
 
 AnswerId = Annotated[str, typer.Argument(help="The context_package_id of a kept answer.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; this command prints nothing else.")]
@@ -39,14 +39,12 @@ def verify(
     db: Database = None,
 ) -> None:
     """Check every chain, row, index and answer; names what is damaged, exit 1 then."""
-    path = choose_database(ctx, db)
-    if not isinstance(path, Path):
-        raise InvalidRequest("a server's database is checked by 'mk db integrity-check'; expected a file")
+    location = choose_database(ctx, db)
     with show_progress("verifying") as progress:
-        report = verify_file(path, answers=answers, jobs=jobs or os.cpu_count() or 1, progress=progress)
+        report = verify_store(location, answers=answers, jobs=jobs or os.cpu_count() or 1, progress=progress)
     print_record(report)
     if not report.ok:
-        narrate(f"damaged: {len(report.damage)} finding(s); restore the file from a copy")
+        narrate(f"damaged: {len(report.damage)} finding(s); restore a copy")
         raise typer.Exit(1)
 
 

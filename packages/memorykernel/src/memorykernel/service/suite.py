@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Self
 
 from memorykernel.core.vocabulary import ConflictPolicy
-from memorykernel.errors import InvalidRequest
 from memorykernel.ports import Provenance
 from memorykernel.service.asking import Asking
 from memorykernel.service.comparing import Comparing
@@ -23,10 +22,7 @@ from memorykernel.service.replaying import Replaying
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """The use cases of service.v4 besides asking, remembering and schema care.
-
-    `proving` is None for a store that has no provenance.
-    """
+    """The use cases of service.v4 besides asking, remembering and schema care."""
 
     guarding: Guarding
     lineage: Lineage
@@ -35,7 +31,7 @@ class Suite:
     explaining: Explaining
     comparing: Comparing
     freshness: Freshness
-    proving: Proving | None
+    proving: Proving
 
     @classmethod
     def build(
@@ -43,7 +39,7 @@ class Suite:
         asking: Asking,
         remembering: Remembering,
         *,
-        provenance: Provenance | None,
+        provenance: Provenance,
         conflicts: ConflictPolicy = ConflictPolicy.WARN,
     ) -> Self:
         """Put it together over what the published use cases work on."""
@@ -63,17 +59,5 @@ class Suite:
             explaining=Explaining(remembered=remembered, schema_care=care),
             comparing=Comparing(remembered=remembered, schema_care=care),
             freshness=Freshness(memory=memory),
-            proving=None
-            if provenance is None
-            else Proving(remembered=remembered, provenance=provenance, schema_care=care),
+            proving=Proving(remembered=remembered, provenance=provenance, schema_care=care),
         )
-
-    def require_proving(self) -> Proving:
-        """The use case that writes proofs.
-
-        Raises:
-            InvalidRequest: The store has none.
-        """
-        if self.proving is None:
-            raise InvalidRequest("this database gives no proofs; replay the answer instead")
-        return self.proving

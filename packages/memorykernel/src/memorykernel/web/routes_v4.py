@@ -144,7 +144,7 @@ class EndpointsV4:
     async def prove(self, request: Request) -> Response:
         """The proof of a kept answer."""
         package_id = _read_package_id(request)
-        return await self._get(request, lambda: _encode(self.suite.require_proving().prove(package_id)))
+        return await self._get(request, lambda: _encode(self.suite.proving.prove(package_id)))
 
     async def find_flips(self, request: Request) -> Response:
         """What would flip a kept answer."""

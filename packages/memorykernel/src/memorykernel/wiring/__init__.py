@@ -1,7 +1,7 @@
 """The composition root: the only place that picks adapters, one module per part of the program."""
 
 from memorykernel.wiring.console import ConsoleOptions, add_console, build_console
-from memorykernel.wiring.evidence import build_suite, open_proving, open_replaying, verify_file
+from memorykernel.wiring.evidence import build_suite, open_proving, open_replaying, verify_store
 from memorykernel.wiring.kernel import POSTGRES_SCHEMES, Durability, Kernel, Store, is_dsn, open_kernel
 from memorykernel.wiring.moving import (
     back_up_file,
@@ -47,7 +47,7 @@ __all__ = [
     "read_version",
     "restore_file",
     "revoke_token",
-    "verify_file",
+    "verify_store",
     "write_export",
     "write_whole",
 ]

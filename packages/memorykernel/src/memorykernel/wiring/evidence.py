@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.core.vocabulary import ConflictPolicy
-from memorykernel.errors import DatabaseMissing, InvalidRequest
+from memorykernel.errors import DatabaseMissing
+from memorykernel.ports import Provenance
 from memorykernel.service.known_state import Remembered
 from memorykernel.service.proving import Proving
 from memorykernel.service.replaying import Replaying
-from memorykernel.wiring.kernel import Kernel
+from memorykernel.wiring.kernel import Kernel, is_dsn, require_driver
 
 if TYPE_CHECKING:
-    from memorykernel.adapters.sqlite_verify import VerifyReport
+    from memorykernel.adapters.verification import VerifyReport
     from memorykernel.service.suite import Suite
 
 
@@ -25,49 +26,50 @@ def open_replaying(kernel: Kernel) -> Replaying:
 
 
 def open_proving(kernel: Kernel) -> Proving:
-    """The use case of proving a kernel's answers.
-
-    Raises:
-        InvalidRequest: The kernel is not on a file.
-    """
-    if not isinstance(kernel.file, SqliteFile):
-        raise InvalidRequest("proofs are written from a file; import an export of this database into one")
-    # Imported here: few commands need it.
-    from memorykernel.adapters.sqlite_provenance import SqliteProvenance
-
-    return Proving(
-        remembered=_remember(kernel),
-        provenance=SqliteProvenance(kernel.file),
-        schema_care=kernel.schema_care,
-    )
+    """The use case of proving a kernel's answers."""
+    return Proving(remembered=_remember(kernel), provenance=_trace(kernel), schema_care=kernel.schema_care)
 
 
-def verify_file(
-    path: Path, *, answers: bool, jobs: int, progress: Callable[[int, int], None]
+def verify_store(
+    location: Path | str, *, answers: bool, jobs: int, progress: Callable[[int, int], None]
 ) -> VerifyReport:
-    """Verify a whole file; see `adapters.sqlite_verify`.
+    """Verify a whole database; see `adapters.verification`.
 
     Raises:
         DatabaseMissing: There is no such file.
+        SchemaUnavailable: The server's database cannot be read, or is none of ours.
     """
-    from memorykernel.adapters.sqlite_verify import verify
+    if is_dsn(location):
+        require_driver()
+        from memorykernel.adapters import postgres_verify
 
+        return postgres_verify.verify(str(location), answers=answers, jobs=jobs, progress=progress)
+    from memorykernel.adapters import sqlite_verify
+
+    path = Path(location)
     if not path.is_file():
         raise DatabaseMissing(f"there is no database at '{path}'; correct the path")
-    return verify(path, answers=answers, jobs=jobs, progress=progress)
+    return sqlite_verify.verify(path, answers=answers, jobs=jobs, progress=progress)
 
 
 def build_suite(kernel: Kernel, conflicts: ConflictPolicy = ConflictPolicy.WARN) -> Suite:
     """The use cases that service.v4 adds, over a kernel's store."""
-    provenance = None
+    from memorykernel.service.suite import Suite
+
+    return Suite.build(kernel.asking, kernel.remembering, provenance=_trace(kernel), conflicts=conflicts)
+
+
+def _trace(kernel: Kernel) -> Provenance:
+    # Imported here: few commands need it.
     if isinstance(kernel.file, SqliteFile):
         from memorykernel.adapters.sqlite_provenance import SqliteProvenance
 
-        provenance = SqliteProvenance(kernel.file)
-    from memorykernel.service.suite import Suite
+        return SqliteProvenance(kernel.file)
+    from memorykernel.adapters.postgres_provenance import PostgresProvenance
 
-    return Suite.build(kernel.asking, kernel.remembering, provenance=provenance, conflicts=conflicts)
+    return PostgresProvenance(kernel.file)
 
 
 def _remember(kernel: Kernel) -> Remembered:
-    return Remembered(memory=kernel.asking.memory, answers=kernel.asking.answers)
+    asking = kernel.asking
+    return Remembered(memory=asking.memory, answers=asking.answers, semantic=asking.semantic)

@@ -11,6 +11,7 @@ from memorykernel.adapters.sqlite_answers import SqliteAnswers
 from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.sqlite_memory import SqliteMemory
 from memorykernel.adapters.sqlite_schema import SqliteSchema
+from memorykernel.adapters.sqlite_semantic import open_semantic
 from memorykernel.adapters.system import RandomIds, SystemClock
 from memorykernel.core.release import Release
 from memorykernel.errors import DriverMissing, InvalidRequest
@@ -18,11 +19,12 @@ from memorykernel.ports import Answers, Clock, Ids, Memory, Schema, WriteQueue
 from memorykernel.service.asking import Asking
 from memorykernel.service.remembering import Remembering
 from memorykernel.service.schema_care import SchemaCare
+from memorykernel.service.semantic_recall import OpenSemantic, refuse_semantic
 
 if TYPE_CHECKING:
+    from memorykernel.adapters.integrity import IntegrityReport
     from memorykernel.adapters.postgres_database import PostgresDatabase
     from memorykernel.adapters.sqlite_group import SqliteGroup
-    from memorykernel.adapters.sqlite_integrity import IntegrityReport
 
 POSTGRES_SCHEMES: Final = ("postgresql://", "postgres://")
 """How the name of a PostgreSQL database begins; every other name is a file's."""
@@ -47,6 +49,7 @@ class Store:
     answers: Answers
     schema: Schema
     group: SqliteGroup | None = None
+    semantic: OpenSemantic = refuse_semantic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +113,7 @@ def open_kernel(
             clock=clock,
             release=release,
             keeper=store.group,
+            semantic=store.semantic,
         ),
         remembering=Remembering(
             memory=store.memory, schema_care=schema_care, clock=clock, ids=ids or RandomIds()
@@ -143,29 +147,42 @@ def _open_sqlite(path: Path, schema_version: int, durability: Durability | None)
 
         group = SqliteGroup(path, durable=durability is Durability.FULL)
     file = group or SqliteFile(path)
+    memory = SqliteMemory(file)
     return Store(
         group=group,
         file=file,
-        memory=SqliteMemory(file),
+        memory=memory,
+        semantic=open_semantic(file, memory),
         answers=SqliteAnswers(file),
         schema=SqliteSchema(file, schema_version),
     )
 
 
-def _open_postgres(
-    dsn: str, replica: str | None, schema_version: int, durability: Durability | None
-) -> Store:
-    # Imported here: the driver is an extra, and loading it takes longer than opening a file.
+def require_driver() -> None:
+    """Pass when a PostgreSQL database can be opened: the driver is an extra.
+
+    Raises:
+        DriverMissing: It is not installed.
+    """
     try:
-        from memorykernel.adapters.postgres_answers import PostgresAnswers
-        from memorykernel.adapters.postgres_database import PostgresDatabase
-        from memorykernel.adapters.postgres_memory import PostgresMemory
-        from memorykernel.adapters.postgres_schema import PostgresSchema
+        import psycopg  # noqa: F401  # only whether it is there
     except ModuleNotFoundError as exc:
         raise DriverMissing(
             f"a PostgreSQL database needs the driver '{exc.name}', which is not installed;"
             " run: pip install 'memorykernel-service[postgresql]'"
         ) from exc
+
+
+def _open_postgres(
+    dsn: str, replica: str | None, schema_version: int, durability: Durability | None
+) -> Store:
+    require_driver()
+    # Imported here: loading the driver takes longer than opening a file.
+    from memorykernel.adapters.postgres_answers import PostgresAnswers
+    from memorykernel.adapters.postgres_database import PostgresDatabase
+    from memorykernel.adapters.postgres_memory import PostgresMemory
+    from memorykernel.adapters.postgres_schema import PostgresSchema
+
     database = PostgresDatabase(dsn, replica=replica)
     return Store(
         file=database,

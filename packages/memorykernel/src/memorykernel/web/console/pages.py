@@ -105,7 +105,7 @@ class Pages:
     async def proof(self, request: Request) -> Response:
         """GET /console/answer/{context_package_id}/proof: the proof, as a file."""
         package_id = request.path_params["context_package_id"]
-        proof = await self._site.work(lambda: self._site.suite.require_proving().prove(package_id))
+        proof = await self._site.work(lambda: self._site.suite.proving.prove(package_id))
         name = f"proof-{proof.snapshot.head[:12]}.json"
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         return Response(encode_proof(proof), media_type=JSON, headers=headers)
