@@ -10,7 +10,7 @@ from typing import Final
 from memorykernel.adapters.postgres_chain import MemoryTip
 from memorykernel.adapters.postgres_database import Writing
 from memorykernel.adapters.postgres_history import load_record
-from memorykernel.adapters.postgres_overlap import PostgresNearby
+from memorykernel.adapters.postgres_overlap import read_overlapping
 from memorykernel.adapters.postgres_scopes import index_scope
 from memorykernel.adapters.postgres_terms import index_record
 from memorykernel.adapters.rows import (
@@ -96,9 +96,9 @@ class PostgresWrite:
         """See `ports.WriteTransaction`."""
         return load_record(self._writing.read, memory_version_id)
 
-    def look_around(self) -> PostgresNearby:
+    def read_overlapping(self, scope: Scope, *, effect: Effect | None, limit: int) -> PolicyEvidence:
         """See `ports.WriteTransaction`."""
-        return PostgresNearby(self._writing)
+        return read_overlapping(self._writing, scope, effect, limit)
 
     def add_record(self, new: NewRecord) -> str:
         """See `ports.WriteTransaction`."""

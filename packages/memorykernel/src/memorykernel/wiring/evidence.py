@@ -71,5 +71,4 @@ def _trace(kernel: Kernel) -> Provenance:
 
 
 def _remember(kernel: Kernel) -> Remembered:
-    asking = kernel.asking
-    return Remembered(memory=asking.memory, answers=asking.answers, semantic=asking.semantic)
+    return Remembered(memory=kernel.asking.memory, answers=kernel.asking.answers)

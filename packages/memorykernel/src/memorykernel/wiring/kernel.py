@@ -11,7 +11,6 @@ from memorykernel.adapters.sqlite_answers import SqliteAnswers
 from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.sqlite_memory import SqliteMemory
 from memorykernel.adapters.sqlite_schema import SqliteSchema
-from memorykernel.adapters.sqlite_semantic import open_semantic
 from memorykernel.adapters.system import RandomIds, SystemClock
 from memorykernel.core.release import Release
 from memorykernel.errors import DriverMissing, InvalidRequest
@@ -19,7 +18,6 @@ from memorykernel.ports import Answers, Clock, Ids, Memory, Schema, WriteQueue
 from memorykernel.service.asking import Asking
 from memorykernel.service.remembering import Remembering
 from memorykernel.service.schema_care import SchemaCare
-from memorykernel.service.semantic_recall import OpenSemantic, refuse_semantic
 
 if TYPE_CHECKING:
     from memorykernel.adapters.integrity import IntegrityReport
@@ -49,7 +47,6 @@ class Store:
     answers: Answers
     schema: Schema
     group: SqliteGroup | None = None
-    semantic: OpenSemantic = refuse_semantic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +110,6 @@ def open_kernel(
             clock=clock,
             release=release,
             keeper=store.group,
-            semantic=store.semantic,
         ),
         remembering=Remembering(
             memory=store.memory, schema_care=schema_care, clock=clock, ids=ids or RandomIds()
@@ -147,12 +143,10 @@ def _open_sqlite(path: Path, schema_version: int, durability: Durability | None)
 
         group = SqliteGroup(path, durable=durability is Durability.FULL)
     file = group or SqliteFile(path)
-    memory = SqliteMemory(file)
     return Store(
         group=group,
         file=file,
-        memory=memory,
-        semantic=open_semantic(file, memory),
+        memory=SqliteMemory(file),
         answers=SqliteAnswers(file),
         schema=SqliteSchema(file, schema_version),
     )
