@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from benchmarks.campaigns.fuzz_mutations import Sent
 
-_PATIENCE_S = 15.0
+PATIENCE_S = 15.0
+"""How many seconds a reply is waited for."""
 _MOST_RETRIES = 50
 
 
@@ -77,7 +78,7 @@ class Connection:
         for sent in batch:
             begun = time.perf_counter()
             try:
-                reply = await asyncio.wait_for(_read_reply(reader, sent.method), _PATIENCE_S)
+                reply = await asyncio.wait_for(_read_reply(reader, sent.method), PATIENCE_S)
             except (OSError, asyncio.IncompleteReadError, TimeoutError):
                 reply = None
             done.append(Exchange(sent, reply, time.perf_counter() - begun))

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.campaigns import fuzz
 from benchmarks.campaigns.fuzz_mutations import Sent, deal_request
 from benchmarks.campaigns.fuzz_valid import Known
-from benchmarks.campaigns.fuzz_wire import Exchange, Reply
+from benchmarks.campaigns.fuzz_wire import PATIENCE_S, Exchange, Reply
 
 KNOWN = Known(
     packages=("cpkg_1",), versions=("v",), memories=("m",), cursors=("ans_1",), snapshots=("txn_1",)
@@ -19,7 +19,7 @@ V2 = Sent("GET", b"/v1/health", ((b"Service-Contract-Version", b"service.v2"),))
 
 
 def test_a_thousand_requests_get_envelopes() -> None:
-    outcome = fuzz.run(1000, seed=11)
+    outcome = fuzz.run(1000, seed=11, slowest_s=PATIENCE_S)  # nothing here is timed: the campaign does that
     assert outcome.wrong == ()
     assert {"status 200", "status 400", "status 404", "status 405", "status 422"} <= set(outcome.numbers)
 
