@@ -48,7 +48,7 @@ def test_a_server_on_a_full_disk_reads_refuses_and_heals(disk: Any, kit: Any, mk
         kept = [server.call("POST", "/v1/query/ask", kit.ask(text=f"before {n}")).data for n in range(5)]
         records = [server.call("POST", "/v1/memory/add/constraint", kit.constraint()).data for n in range(5)]
         disk.fill()
-        refused = []
+        refused: list[Any] = []
         while len(refused) < 5:  # the log has some room of its own
             reply = server.call("POST", "/v1/query/ask", kit.ask(text=f"full {len(kept)}"))
             if reply.status == 200:

@@ -83,3 +83,15 @@ def test_a_body_that_goes_wrong_later_is_refused_once_and_others_are_served(
         (refusal,) = read_all(raw)
     check_refusal(server, refusal)
     assert server.call("GET", "/v1/health").status == 200
+
+
+def test_two_hosts_are_refused_and_the_connection_goes_on(server: Any, edge: Any) -> None:
+    with edge.connect(server) as raw:
+        for second in ("127.0.0.1", "elsewhere.example"):
+            raw.sendall(edge.head("GET", "/v1/health", host=second))
+            status, _, body = edge.read(raw)
+            assert (status, body["error"]["code"]) == (400, "validation_error")
+            assert "2 Host headers" in body["error"]["message"]
+            assert body["service_contract_version"] == server.contract
+        raw.sendall(edge.head("GET", "/v1/health"))
+        assert edge.read(raw)[0] == 200

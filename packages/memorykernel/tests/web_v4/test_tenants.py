@@ -43,6 +43,14 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, kit: Any, edge: Any) -> It
         yield Guarded(server, access, tokens)
 
 
+def test_the_token_of_another_tenants_write_is_that_of_no_write(guarded: Guarded, kit: Any) -> None:
+    written = guarded.call("acme", "POST", "/v1/memory/add/constraint", kit.constraint("tokened"))
+    token = {"memory-token": written.headers["memory-token"]}
+    assert guarded.call("acme", "POST", "/v1/query/ask", kit.ask(), **token).status == 200
+    refused = guarded.call("globex", "POST", "/v1/query/ask", kit.ask(), **token)
+    assert (refused.status, refused.json()["error"]["code"]) == (400, "validation_error")
+
+
 def test_what_one_tenant_wrote_no_request_of_another_can_see(guarded: Guarded, kit: Any) -> None:
     secret = kit.constraint("user", "deny", note="acme-only-note", writer="acme-writer")
     written = guarded.call("acme", "POST", "/v1/memory/add/constraint", secret).data

@@ -250,8 +250,12 @@ class Edge:
     async def _dispatch(self, exchange: _Exchange) -> Response:
         request = exchange.request
         contract = self._choose_contract(exchange)
-        if self._options.hosts is not None and (host := request.headers.get("host")) is not None:
-            self._options.hosts.check(host)
+        hosts = request.headers.getlist("host")
+        if len(hosts) > 1:
+            # RFC 9112, section 3.2: whoever routes by the one must not be answered by the other.
+            raise MalformedHttp(f"the request has {len(hosts)} Host headers; expected one, mend the client")
+        if self._options.hosts is not None and hosts:
+            self._options.hosts.check(hosts[0])
         if self._access is not None:
             surfaces = await self._authenticate(exchange, self._access)
             exchange.surface = surfaces[contract]

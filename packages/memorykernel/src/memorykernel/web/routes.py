@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -50,10 +51,11 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """The data of readiness."""
+    """The data of readiness; published contracts know no warnings, and without one there is no key."""
 
     status: str = "ready"
     checks: ReadyChecks
+    warnings: tuple[str, ...] | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,7 @@ class Endpoints:
 
     async def ready(self, _: Request) -> Response:
         """Readiness: looks at the database's schema anew, and whether its disk takes a write."""
-        checks = await self._work(self._check_ready)
+        checks = await self._work(self.check_ready)
         return self._succeed(msgspec.json.encode(Ready(checks=checks)))
 
     async def show_openapi(self, _: Request) -> Response:
@@ -148,7 +150,8 @@ class Endpoints:
         package_id = request.path_params["context_package_id"]
         return self._succeed(await self._work(lambda: self.asking.find(package_id, published=True)))
 
-    def _check_ready(self) -> ReadyChecks:
+    def check_ready(self) -> ReadyChecks:
+        """Look at the schema anew, and whether the disk takes a write; on the worker's thread."""
         checks = self.schema_care.check_ready()
         self.worker.store.require_writable()
         return checks

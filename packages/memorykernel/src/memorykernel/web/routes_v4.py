@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
+from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -28,13 +29,14 @@ from memorykernel.core.request import (
 )
 from memorykernel.core.ticket import Ticket
 from memorykernel.errors import QueryFailed
+from memorykernel.service.clock_care import ClockCare
 from memorykernel.service.freshness import parse_token, write_token
 from memorykernel.service.idempotency import Written, check_key
 from memorykernel.service.suite import Suite
 from memorykernel.web.body import parse_body, read_body, require_json
 from memorykernel.web.envelope import Envelopes
 from memorykernel.web.limits import CURRENT
-from memorykernel.web.routes import JSON, Endpoints, Handler, Result, Taken
+from memorykernel.web.routes import JSON, Endpoints, Handler, Ready, Result, Taken
 
 TOKEN_HEADER: Final = "Memory-Token"  # noqa: S105  # the name of a state, no secret
 KEY_HEADER: Final = "Idempotency-Key"
@@ -53,10 +55,12 @@ class EndpointsV4:
     Attributes:
         base: The published endpoints, with service.v4's envelopes; what did not change is theirs.
         suite: The use cases that service.v4 adds.
+        clock_care: What readiness warns of.
     """
 
     base: Endpoints
     suite: Suite
+    clock_care: ClockCare
 
     @property
     def envelopes(self) -> Envelopes:
@@ -68,6 +72,7 @@ class EndpointsV4:
         context = "/v1/context/{context_package_id}"
         return {
             **self.base.table(),
+            "/v1/ready": {"GET": self.ready},
             "/v1/memory/add/constraint": {"POST": self.add_constraint},
             "/v1/memory/add/summary": {"POST": self.add_summary},
             "/v1/memory/add/membership": {"POST": self.add_membership},
@@ -85,6 +90,15 @@ class EndpointsV4:
             "/v1/explain/blast-radius": {"POST": self.find_blast_radius},
             "/v1/explain/compare": {"POST": self.compare},
         }
+
+    async def ready(self, _: Request) -> Response:
+        """Readiness, with what an operator should know although requests are answered."""
+
+        def check() -> bytes:
+            checks, warnings = self.base.check_ready(), self.clock_care.list_warnings()
+            return _encode(Ready(checks=checks, warnings=warnings or UNSET))
+
+        return self._succeed(await self._work(check))
 
     async def add_constraint(self, request: Request) -> Response:
         """Remember a constraint."""

@@ -147,6 +147,9 @@ def _build_tables(
     """The endpoints of each contract that the kernel's release speaks, all on the same database."""
     from contracts.documents import load_openapi
 
+    from memorykernel.adapters.sqlite_file import SqliteFile
+    from memorykernel.service.clock_care import ClockCare
+    from memorykernel.service.freshness import Freshness
     from memorykernel.web.envelope import Envelopes
     from memorykernel.web.routes import Endpoints
     from memorykernel.web.routes_v4 import EndpointsV4
@@ -166,7 +169,17 @@ def _build_tables(
     }
     if (base := published.get(SERVICE_V4)) is None:
         return published
-    return {**published, SERVICE_V4: EndpointsV4(base=base, suite=build_suite(kernel, conflicts))}
+    memory = kernel.asking.memory
+    # A file has no replica: a write that it does not have was made elsewhere.
+    freshness = Freshness(memory=memory, may_lag=not isinstance(kernel.file, SqliteFile))
+    return {
+        **published,
+        SERVICE_V4: EndpointsV4(
+            base=base,
+            suite=replace(build_suite(kernel, conflicts), freshness=freshness),
+            clock_care=ClockCare(memory=memory, clock=kernel.remembering.clock),
+        ),
+    }
 
 
 def _build_access(
