@@ -18,6 +18,7 @@
     │   ├── Forbidden                  a token without the scope
     │   ├── BundleInvalid              what is imported cannot be read, or is not what it says it is
     │   ├── PolicyFileInvalid          a policy file says what cannot be imported
+    │   ├── ModeUnavailable            this server or database has not what the mode of a recall needs
     │   └── KeyUnusable                a key file is missing, unreadable or of another kind
     ├── ContextPackageNotFound     context_package_not_found
     ├── WriteConflict              write_conflict
@@ -147,6 +148,10 @@ class BundleInvalid(InvalidRequest):
 
 class PolicyFileInvalid(InvalidRequest):
     """A policy file says what cannot be imported; the message names the line."""
+
+
+class ModeUnavailable(InvalidRequest):
+    """A recall by meaning, where there are no weights, no vectors, or others than are needed."""
 
 
 class KeyUnusable(InvalidRequest):

@@ -20,6 +20,7 @@ from memorykernel.core.schema_status import SchemaStatus
 from memorykernel.core.stored_question import StoredAnswer, StoredQuestion
 from memorykernel.core.stored_record import KeptRequest, StoredRecord
 from memorykernel.core.ticket import Ticket
+from memorykernel.core.vector import Model
 from memorykernel.core.vocabulary import Effect, RecordType
 
 Result = TypeVar("Result")
@@ -216,6 +217,84 @@ class Memory(Protocol):
             memory_id: The memory; one that nobody wrote has none.
             after: Only greater version numbers; 0 for all.
             limit: At most so many.
+
+        Raises:
+            QueryFailed: The store could not.
+        """
+        ...
+
+
+class TextOfRecord(NamedTuple):
+    """What a record is found by, and which record it is."""
+
+    record_seq: int
+    memory_version_id: str
+    text: str
+
+
+class Encoder(Protocol):
+    """Makes vectors of texts."""
+
+    @property
+    def model(self) -> Model:
+        """What it is; vectors of another model are of no use to it."""
+        ...
+
+    def encode(self, text: str) -> bytes:
+        """The vector of a text; the same on the same machine every time, see `core.vector`."""
+        ...
+
+
+class Vectors(Protocol):
+    """The vectors of a store's records by one model; derived data, kept beside the store."""
+
+    def count_missing(self, known: Snapshot) -> int:
+        """How many records of a state have no vector.
+
+        Raises:
+            QueryFailed: The store could not.
+        """
+        ...
+
+    def list_missing(self, known: Snapshot, *, limit: int) -> Sequence[TextOfRecord]:
+        """Records of a state that have no vector, oldest first.
+
+        Raises:
+            QueryFailed: The store could not.
+        """
+        ...
+
+    def keep(self, vectors: Sequence[tuple[TextOfRecord, bytes]]) -> None:
+        """Keep vectors; one that is there already stays.
+
+        Raises:
+            QueryFailed: They could not be kept.
+        """
+        ...
+
+    def drop(self) -> None:
+        """Forget all vectors of the model.
+
+        Raises:
+            QueryFailed: They could not be forgotten.
+        """
+        ...
+
+    def read_nearest(
+        self,
+        vector: bytes,
+        record_types: Collection[RecordType],
+        *,
+        known: Snapshot,
+        limit: int,
+        at_least: int,
+    ) -> RecallEvidence:
+        """Read the records of a state that are nearest to a vector.
+
+        Args:
+            vector: Of the question. record_types: Which records. known: The state; all its records have
+            vectors. limit: How many at most; of equally similar ones the newest. at_least: The smallest
+            similarity, in hundredths.
 
         Raises:
             QueryFailed: The store could not.

@@ -16,7 +16,7 @@ blobs.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -58,6 +58,11 @@ _TERM_HITS: Final = """
 WITH hits AS MATERIALIZED (
   SELECT record_seq, count(*) AS matched FROM record_terms
   WHERE term IN (SELECT value FROM json_each(:terms)) GROUP BY record_seq
+)
+"""
+_CHOSEN_HITS: Final = """
+WITH hits AS MATERIALIZED (
+  SELECT CAST(key AS INTEGER) AS record_seq, value AS matched FROM json_each(:chosen)
 )
 """
 _HITS: Final = "LEFT JOIN hits m"
@@ -138,6 +143,9 @@ _TYPES_SQL: Final = _both(f"ON {_OF_TYPES}")
 _TERMS_SQL: Final = _both(
     f"ON r.record_seq = m.record_seq AND {_OF_TYPES}", hits=_TERM_HITS, join=_HITS, matched=True
 )
+_CHOSEN_SQL: Final = _assemble(
+    "ON r.record_seq = m.record_seq", hits=_CHOSEN_HITS, join=_HITS, grown=True, known=True, matched=True
+)
 POLICY_SQL: Final = _EXACT_SQL[True, False]
 PATTERN_SQL: Final = _PATTERN_SQL[True, False]
 RECALL_SQL: Final = _TERMS_SQL[True, False]
@@ -195,6 +203,12 @@ def read_term_rows(
     """The rows of the records of the types that have a term, with how many they have."""
     asked: Bounds = {"record_types": _encode_list(record_types), "terms": _encode_list(terms)}
     return connection.execute(_TERMS_SQL[grown, known is not None], asked | _bound(known)).fetchall()
+
+
+def read_chosen_rows(connection: sqlite3.Connection, chosen: Mapping[int, int], known: Snapshot) -> list[Row]:
+    """The rows of records by their numbers, each with what it was chosen for; needs schema 4's columns."""
+    encoded = msgspec.json.encode(chosen).decode()
+    return connection.execute(_CHOSEN_SQL, {"chosen": encoded} | _bound(known)).fetchall()
 
 
 def decode_policy(rows: list[Row], version_index: bytes) -> PolicyEvidence:

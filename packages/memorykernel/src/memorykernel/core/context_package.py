@@ -37,6 +37,7 @@ _COMMON_TIE_BREAKERS: Final = (
 )
 POLICY_TIE_BREAKERS: Final = ("scope_specificity desc", *_COMMON_TIE_BREAKERS)
 RECALL_TIE_BREAKERS: Final = ("lexical_match_count desc", *_COMMON_TIE_BREAKERS)
+SEMANTIC_TIE_BREAKERS: Final = ("similarity_hundredths desc", *_COMMON_TIE_BREAKERS)
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +59,15 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
 
 
+class Meaning(msgspec.Struct, frozen=True, kw_only=True):
+    """By which vectors a recall was answered: the model, the question's vector, a digest of the records'."""
+
+    model: str
+    weights_sha256: str
+    question_vector: bytes
+    vectors_sha256: str
+
+
 class Determinism(msgspec.Struct, frozen=True, kw_only=True):
     """By which rules, on which state of the store, and on which of its records."""
 
@@ -65,6 +75,7 @@ class Determinism(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_id: str
     tie_breakers: tuple[str, ...]
     inputs: Inputs | UnsetType = UNSET
+    meaning: Meaning | UnsetType = UNSET
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,7 +162,7 @@ def publish_package(package: bytes) -> bytes:
         replace(
             full,
             query=replace(full.query, as_known_at=UNSET, record_types=UNSET),
-            determinism=replace(full.determinism, inputs=UNSET),
+            determinism=replace(full.determinism, inputs=UNSET, meaning=UNSET),
             answer=replace(full.answer, holds_until=UNSET),
             exclusions=UNSET,
             next_cursor=UNSET,

@@ -88,8 +88,10 @@ class RecallEvidence(msgspec.Struct, frozen=True, kw_only=True):
         candidates: Records of the types asked for: all of them, or all that share a term.
         supersessions: Every supersedes link that targets a candidate.
         matched: memory_version_id -> number of distinct question terms that the record has; only
-            for rulesets that search by the term index, else empty.
+            for rulesets that search by the term index, else empty. For recall-semantic.v1 the similarity, in
+            hundredths.
         version_index: As in `PolicyEvidence`.
+        vectors_sha256: The digest of the candidates' vectors; only for recall-semantic.v1, else empty.
     """
 
     head: str
@@ -97,3 +99,4 @@ class RecallEvidence(msgspec.Struct, frozen=True, kw_only=True):
     supersessions: tuple[Supersession, ...]
     matched: Mapping[str, int] = {}
     version_index: bytes = b""
+    vectors_sha256: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from memorykernel.core.vector import QuestionVector
 from memorykernel.core.vocabulary import RecordType
 
 
@@ -27,7 +28,8 @@ class RecallQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """What is remembered about `text`, among `record_types`, at `as_of_us`?
 
     `record_types` is as the asker gave it; each ruleset says which types an empty one means. `cursor` is
-    where the page before ended, None for the first; `as_known_at` as in `PolicyQuestion`.
+    where the page before ended, None for the first; `as_known_at` as in `PolicyQuestion`; `meaning` is there
+    when it is asked by meaning.
     """
 
     text: str
@@ -35,3 +37,4 @@ class RecallQuestion(msgspec.Struct, frozen=True, kw_only=True):
     as_of_us: int
     as_known_at: str | UnsetType | None = UNSET
     cursor: str | None = None
+    meaning: QuestionVector | UnsetType = UNSET

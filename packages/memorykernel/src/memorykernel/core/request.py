@@ -20,6 +20,7 @@ from memorykernel.core.vocabulary import (
     Field,
     Match,
     PublishedType,
+    RecallMode,
     RecordType,
     Relation,
     SummaryType,
@@ -43,6 +44,7 @@ _CHOICES: Final[dict[str, type[StrEnum]]] = {
     "actor_match": Match,
     "action_match": Match,
     "resource_match": Match,
+    "mode": RecallMode,
 }
 
 
@@ -158,6 +160,7 @@ class RecallV4(msgspec.Struct, frozen=True, kw_only=True):
     as_of: str | None = None
     as_known_at: str | None = None
     cursor: str | None = None
+    mode: RecallMode = RecallMode.LEXICAL
 
 
 AddRecord = AddConstraint | AddSummary | AddConstraintV4 | AddSummaryV4 | AddMembership

@@ -13,6 +13,7 @@ from memorykernel.core import (
     recall_ordering_v1,
     recall_ordering_v2,
     recall_ordering_v3,
+    recall_semantic,
 )
 from memorykernel.core.context_package import ContextPackage
 from memorykernel.core.evidence import PolicyEvidence, RecallEvidence
@@ -68,3 +69,5 @@ RECALL_RULESETS: Final = {
         RecallRuleset(name=recall_ordering_v3.NAME, resolve=recall_ordering_v3.resolve_recall_v3),
     )
 }
+SEMANTIC_RULESET: Final = RecallRuleset(name=recall_semantic.NAME, resolve=recall_semantic.resolve_semantic)
+"""The rules of recalls by meaning: a mode of service.v4, never a release's rules."""

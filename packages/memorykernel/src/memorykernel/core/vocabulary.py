@@ -48,6 +48,13 @@ class Field(StrEnum):
     RESOURCE = "resource"
 
 
+class RecallMode(StrEnum):
+    """How a recall finds records: by the words that they share with the question, or by meaning."""
+
+    LEXICAL = "lexical"
+    SEMANTIC = "semantic"
+
+
 class Match(StrEnum):
     """How a field of a constraint's scope is compared with that of a question.
 

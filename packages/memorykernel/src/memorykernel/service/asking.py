@@ -8,12 +8,14 @@ from memorykernel.core.admission import admit_ask, admit_recall
 from memorykernel.core.context_package import ContextPackage, encode_package, publish_package
 from memorykernel.core.release import Release
 from memorykernel.core.request import Ask, Recall, RecallV4
-from memorykernel.core.ruleset import PUBLISHED_RULESETS
+from memorykernel.core.ruleset import PUBLISHED_RULESETS, SEMANTIC_RULESET
 from memorykernel.core.stored_question import StoredQuestion
 from memorykernel.core.ticket import Ticket
+from memorykernel.core.vocabulary import RecallMode
 from memorykernel.ports import AnswerKeeper, Answers, Clock, Memory
 from memorykernel.service.known_state import find_answer, find_known, read_policy, read_recall
 from memorykernel.service.schema_care import SchemaCare
+from memorykernel.service.semantic_recall import OpenSemantic, refuse_semantic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,7 @@ class Asking:
 
     Attributes:
         keeper: Keeps answers; at once by `answers` if None.
+        semantic: Makes recalls by meaning ready, when the first one is asked.
     """
 
     memory: Memory
@@ -33,6 +36,7 @@ class Asking:
     clock: Clock
     release: Release
     keeper: AnswerKeeper | None = None
+    semantic: OpenSemantic = refuse_semantic
 
     def ask(self, request: Ask) -> bytes:
         """Answer a policy question, and wait until the answer is kept; see `begin_ask`."""
@@ -70,13 +74,20 @@ class Asking:
         Raises:
             MistypedField: A time, snapshot or cursor cannot be read.
             InvalidRequest: The text is blank, or no state has the snapshot's name.
+            ModeUnavailable: It is asked by meaning, and there are no weights or too few vectors.
             SchemaUnavailable: The database waits for a migration.
             QueryFailed: The store could not.
         """
         question = admit_recall(request, self.clock.now_us())
         self.schema_care.require_usable()
-        rules = self.release.recall_rules
-        evidence = read_recall(self.memory, rules, question, find_known(self.memory, question.as_known_at))
+        known = find_known(self.memory, question.as_known_at)
+        if isinstance(request, RecallV4) and request.mode is RecallMode.SEMANTIC:
+            rules, semantic = SEMANTIC_RULESET, self.semantic()
+            question = semantic.measure(question)
+            evidence = semantic.read(question, known)
+        else:
+            rules = self.release.recall_rules
+            evidence = read_recall(self.memory, rules, question, known)
         package = rules.resolve(question, evidence)
         return self._keep(package, StoredQuestion(ruleset=rules.name, head=evidence.head, question=question))
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from memorykernel.core import ordering_v3, recall_ordering_v3
+from memorykernel.core import ordering_v3, recall_ordering_v3, recall_semantic
 from memorykernel.core.context_package import Item
 from memorykernel.core.exclusion_page import MAX_PAGE, ExclusionPage
 from memorykernel.core.question import PolicyQuestion
@@ -16,7 +16,7 @@ from memorykernel.errors import InvalidRequest
 from memorykernel.service.known_state import Remembered
 from memorykernel.service.schema_care import SchemaCare
 
-_PAGED: Final = (ordering_v3.NAME, recall_ordering_v3.NAME)
+_PAGED: Final = (ordering_v3.NAME, recall_ordering_v3.NAME, recall_semantic.NAME)
 
 
 class ExcludedItems(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +38,7 @@ class Exclusions:
         """One page of the exclusions, nearest first, ranks counting through all pages.
 
         Args:
-            context_package_id: An answer of ordering.v3 or recall-ordering.v3.
+            context_package_id: An answer of ordering.v3, recall-ordering.v3 or recall-semantic.v1.
             cursor: From the answer or the page before; None for the first page.
 
         Raises:
@@ -66,4 +66,6 @@ class Exclusions:
             evidence = self.remembered.read_policy(asked, question)
             return ordering_v3.list_exclusions_v3(question, evidence, cursor, MAX_PAGE)
         recalled = self.remembered.read_recall(asked, question)
+        if asked.ruleset == recall_semantic.NAME:
+            return recall_semantic.list_semantic_exclusions(question, recalled, cursor, MAX_PAGE)
         return recall_ordering_v3.list_recall_exclusions_v3(question, recalled, cursor, MAX_PAGE)

@@ -15,12 +15,19 @@ from memorykernel.core.instant import parse_instant
 from memorykernel.core.question import PolicyQuestion, RecallQuestion
 from memorykernel.core.rebuilt_question import rebuild_question
 from memorykernel.core.recall_ordering_v2 import list_recall_types
-from memorykernel.core.ruleset import POLICY_RULESETS, RECALL_RULESETS, PolicyRuleset, RecallRuleset
+from memorykernel.core.ruleset import (
+    POLICY_RULESETS,
+    RECALL_RULESETS,
+    SEMANTIC_RULESET,
+    PolicyRuleset,
+    RecallRuleset,
+)
 from memorykernel.core.stored_question import StoredAnswer, StoredQuestion
 from memorykernel.core.terms import unicode_terms
 from memorykernel.core.vocabulary import Result
 from memorykernel.errors import ContextLookupFailed, ContextPackageNotFound, InvalidRequest
 from memorykernel.ports import Answers, Memory
+from memorykernel.service.semantic_recall import OpenSemantic, refuse_semantic
 
 SNAPSHOT_PREFIX: Final = "txn_"
 _SNAPSHOT: Final = re.compile(r"txn_([0-9a-f]{64})")
@@ -136,6 +143,7 @@ class Remembered:
 
     memory: Memory
     answers: Answers
+    semantic: OpenSemantic = refuse_semantic
 
     def find(self, context_package_id: str) -> StoredAnswer:
         """As `find_answer`."""
@@ -178,19 +186,25 @@ class Remembered:
         """The evidence of a recall's answer, read again.
 
         Raises:
+            ModeUnavailable: It was asked by meaning, and there are no weights, or others.
             ContextLookupFailed: As `find_state`.
             QueryFailed: The store could not.
         """
-        return read_recall(self.memory, RECALL_RULESETS[asked.ruleset], question, self.find_state(asked))
+        state = self.find_state(asked)
+        if asked.ruleset == SEMANTIC_RULESET.name:
+            return self.semantic().read(question, state)
+        return read_recall(self.memory, RECALL_RULESETS[asked.ruleset], question, state)
 
     def resolve(self, asked: StoredQuestion) -> ContextPackage:
         """The answer computed again, by its ruleset on its state.
 
         Raises:
+            ModeUnavailable: As `read_recall`.
             ContextLookupFailed: As `find_state`.
             QueryFailed: The store could not.
         """
         question = asked.question
         if isinstance(question, PolicyQuestion):
             return POLICY_RULESETS[asked.ruleset].resolve(question, self.read_policy(asked, question))
-        return RECALL_RULESETS[asked.ruleset].resolve(question, self.read_recall(asked, question))
+        rules = SEMANTIC_RULESET if asked.ruleset == SEMANTIC_RULESET.name else RECALL_RULESETS[asked.ruleset]
+        return rules.resolve(question, self.read_recall(asked, question))

@@ -44,7 +44,7 @@ class Suite:
     ) -> Self:
         """Put it together over what the published use cases work on."""
         memory, care = asking.memory, asking.schema_care
-        remembered = Remembered(memory=memory, answers=asking.answers)
+        remembered = Remembered(memory=memory, answers=asking.answers, semantic=asking.semantic)
         return cls(
             guarding=Guarding(
                 memory=remembering.memory,
