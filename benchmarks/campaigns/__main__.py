@@ -32,6 +32,10 @@ _NOT_CAMPAIGNS = frozenset(
 )
 
 
+_SHOWN = 20
+"""How many of the cases that were wrong are printed; one cause can have thousands."""
+
+
 def discover() -> list[str]:
     """The names of the campaigns of this folder, sorted."""
     found = {module.name for module in pkgutil.iter_modules(benchmarks.campaigns.__path__)}
@@ -53,11 +57,16 @@ def campaign(
     module = importlib.import_module(f"benchmarks.campaigns.{name.replace('-', '_')}")
     outcome: Outcome = module.run(count, seed)
     if as_json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(outcome), indent=2).decode() + "\n")
+        shown = {
+            **msgspec.to_builtins(outcome),
+            "wrong": len(outcome.wrong),
+            "examples": outcome.wrong[:_SHOWN],
+        }
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode() + "\n")
     else:
         counts = {"seed": seed, "count": outcome.count, **outcome.numbers, "wrong": len(outcome.wrong)}
         sys.stdout.write("".join(f"{key:<28}{value:>12,}\n" for key, value in counts.items()))
-        sys.stdout.write("".join(f"wrong: {each}\n" for each in outcome.wrong[:20]))
+        sys.stdout.write("".join(f"wrong: {each}\n" for each in outcome.wrong[:_SHOWN]))
     raise typer.Exit(code=1 if outcome.wrong else 0)
 
 

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,17 @@ def test_serve_creates_a_missing_file_says_so_and_ends_with_0(tmp_path: Path, ki
         assert server.stop(signal.SIGINT) == 0
         assert server.process.stdout.read() == b""
         assert b"does not exist: creating it at schema 4" in server.process.stderr.read()
+
+
+def test_serve_ends_a_creation_that_was_broken_off(tmp_path: Path, kit: Any) -> None:
+    path = tmp_path / "memory.db"
+    with closing(sqlite3.connect(path)) as connection:  # what is there when the first start is killed
+        connection.execute("PRAGMA journal_mode = WAL")
+    assert path.stat().st_size > 0
+    with kit.serve(path) as server:
+        assert server.call("GET", "/v1/ready").data["checks"]["current_schema_version"] == 4
+        assert server.stop(signal.SIGINT) == 0
+        assert b"the database is empty: creating schema 4" in server.process.stderr.read()
 
 
 def test_who_names_an_older_contract_is_answered_by_the_default_server_as_by_one_of_that_contract(
