@@ -13,6 +13,7 @@ database; SQLite and PostgreSQL let readers and one writer work side by side. A 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -36,6 +37,7 @@ from memorykernel.service.explaining import BlastRadius, WhatWouldFlip
 from memorykernel.service.idempotency import check_key
 from memorykernel.service.lineage import MemoryStory, RecordStory
 from memorykernel.service.replaying import Replay
+from memorykernel.service.semantic_recall import Embedded
 from memorykernel.surface import Surface, warn_of_conflicts
 from memorykernel.wiring import Kernel as UseCases
 from memorykernel.wiring import build_suite, is_dsn, open_kernel
@@ -126,6 +128,21 @@ class Kernel(Surface):
         asked = FindBlastRadius(memory_version_id=memory_version_id, cursor=cursor, limit=limit)
         with self._lock:
             return self._suite.explaining.find_blast_radius(asked)
+
+    def embed(
+        self, progress: Callable[[int, int], None] = lambda done, total: None, *, rebuild: bool = False
+    ) -> Embedded:
+        """Make the vectors that recalls by meaning need; what was made is kept when it is stopped.
+
+        Args:
+            progress: Told now and then how many were made, of how many.
+            rebuild: Make all of them anew.
+
+        Raises:
+            ModeUnavailable: The database keeps no vectors, or the extra `semantic` is not installed.
+        """
+        with self._lock:
+            return self._use_cases.open_semantic().embed(progress, rebuild=rebuild)
 
     def close(self) -> None:
         """Close the database; the next call opens it again."""

@@ -37,6 +37,7 @@ from memorykernel.core.vocabulary import (
     Effect,
     Field,
     Match,
+    RecallMode,
     RecordType,
     Relation,
     SummaryType,
@@ -277,6 +278,7 @@ class Surface(ABC):
         as_of: Time | None = None,
         as_known_at: Time | None = None,
         cursor: str | None = None,
+        mode: RecallMode | str = RecallMode.LEXICAL,
     ) -> ContextPackage:
         """Find what is remembered about a text, in any script; the answer is kept.
 
@@ -286,12 +288,15 @@ class Surface(ABC):
             as_of: As in `ask`.
             as_known_at: As in `ask`.
             cursor: The `next_cursor` of the page before; None for the first page.
+            mode: "lexical", by the words that a record shares with the text, or "semantic", by meaning, with
+                the extra `semantic` and English texts.
 
         Raises:
             MistypedField: A time or the cursor cannot be read.
             InvalidRequest: The text is blank, or no state of the database has the name.
+            ModeUnavailable: The database or this installation has no recall by meaning.
         """
-        wanted = {"text": text, "record_types": list(record_types), "cursor": cursor}
+        wanted = {"text": text, "record_types": list(record_types), "cursor": cursor, "mode": mode}
         times = {"as_of": write_time(as_of, "as_of"), "as_known_at": write_time(as_known_at, "as_known_at")}
         return self._recall(_read(RecallV4, wanted | times))
 

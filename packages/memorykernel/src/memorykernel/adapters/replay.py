@@ -10,8 +10,10 @@ from memorykernel.core.context_package import encode_package
 from memorykernel.core.evidence import Snapshot
 from memorykernel.core.question import PolicyQuestion
 from memorykernel.core.rebuilt_question import rebuild_question
-from memorykernel.core.ruleset import POLICY_RULESETS, RECALL_RULESETS
+from memorykernel.core.recall_semantic import has_other_vectors
+from memorykernel.core.ruleset import POLICY_RULESETS, RECALL_RULESETS, SEMANTIC_RULESET
 from memorykernel.core.stored_question import StoredQuestion
+from memorykernel.errors import ModeUnavailable
 from memorykernel.service.known_state import Remembered, read_policy, read_recall
 from memorykernel.service.replaying import find_difference
 
@@ -24,8 +26,9 @@ def check_answers(remembered: Remembered, rows: Iterable[Row | Damage]) -> tuple
         rows: What `decode_answer` reads; a finding in their place where they could not be read on.
 
     Returns:
-        The findings; how many answers were replayed; and how many do not tell their question: they are older
-        than schema 4, by the v1 rulesets.
+        The findings; how many answers were replayed; and how many could not be: they do not tell their
+        question (older than schema 4, by the v1 rulesets), or are recalls by meaning whose vectors are not
+        there.
     """
     found: list[Damage] = []
     replayer, replayed, untold = _Replayer(remembered), 0, 0
@@ -58,6 +61,8 @@ class _Replayer:
         if self._known is None or self._known.head != asked.head:
             self._known = self._remembered.find_state(asked)
         question = asked.question
+        if asked.ruleset == SEMANTIC_RULESET.name:
+            return encode_package(self._remembered.resolve(asked))
         if isinstance(question, PolicyQuestion):
             rules = POLICY_RULESETS[asked.ruleset]
             evidence = read_policy(self._memory, rules, question, self._known)
@@ -68,14 +73,20 @@ class _Replayer:
 
 
 def _check(replayer: _Replayer, row: Row) -> str | None:
-    """What is wrong with an answer: empty when nothing is, None when it does not tell its question."""
+    """What is wrong with an answer: empty when nothing is, None when it cannot be replayed."""
     answer = decode_answer(row)
     asked = answer.asked or rebuild_question(answer.package)
     if asked is None:
         return None
-    difference = find_difference(answer.package, replayer.replay(asked))
+    try:
+        replayed = replayer.replay(asked)
+    except ModeUnavailable:
+        return None
+    difference = find_difference(answer.package, replayed)
     if difference is None:
         return ""
+    if asked.ruleset == SEMANTIC_RULESET.name and has_other_vectors(answer.package, replayed):
+        return None
     return f"is not what its rules give from byte {difference.offset} on"
 
 

@@ -36,6 +36,7 @@ from memorykernel.adapters.sqlite_integrity import (
 )
 from memorykernel.adapters.sqlite_memory import SqliteMemory
 from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, TERM_INDEX_SCHEMA, read_version
+from memorykernel.adapters.sqlite_semantic import open_semantic
 from memorykernel.adapters.verification import (
     MAX_FOUND,
     NOTHING,
@@ -74,6 +75,7 @@ def verify(path: Path, *, answers: bool, jobs: int, progress: Progress) -> Verif
     finally:
         _open(path).close()
         _open.cache_clear()
+        _remember.cache_clear()
 
 
 def _describe(path: Path, exc: Exception) -> Iterator[Damage]:
@@ -125,11 +127,18 @@ def _open(path: Path) -> SqliteFile:
     return SqliteFile(path)
 
 
+@lru_cache(maxsize=1)
+def _remember(path: Path) -> Remembered:
+    file = _open(path)
+    memory = SqliteMemory(file)
+    return Remembered(memory=memory, answers=SqliteAnswers(file), semantic=open_semantic(file, memory))
+
+
 def check_part(path: Path, part: Part) -> Found:
     """Do one part; what a process of the pool runs."""
     file = _open(path)
     if part.table == "answers":
-        remembered = Remembered(memory=SqliteMemory(file), answers=SqliteAnswers(file))
+        remembered = _remember(path)
         damage, replayed, untold = check_answers(remembered, _read_answers(file, part.first, part.last))
         return Found(tuple(damage[:MAX_FOUND]), replayed, untold)
     found: list[Damage] = []

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import msgspec
 import typer
+from contracts.core.service import SERVICE_V4
 
 from memorykernel.cli.output import narrate, print_record
+from memorykernel.cli.progress import show_progress
 from memorykernel.cli.target import Database, ReleaseFolder, choose_new_database, is_missing, open_existing
 from memorykernel.errors import SchemaUnavailable
 from memorykernel.wiring import choose_release, open_kernel
@@ -52,6 +54,18 @@ def schema_version(ctx: typer.Context, db: Database = None, release: ReleaseFold
             inferred_from_legacy=status.inferred_from_legacy,
         )
     )
+
+
+@app.command("embed")
+def embed(
+    ctx: typer.Context,
+    db: Database = None,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Make all of them anew.")] = False,
+) -> None:
+    """Make the vectors that recalls by meaning need; goes on where it was stopped."""
+    semantic = open_existing(ctx, db, None, SERVICE_V4).open_semantic()
+    with show_progress("embedding") as progress:
+        print_record(semantic.embed(progress, rebuild=rebuild))
 
 
 @app.command("integrity-check")

@@ -11,7 +11,7 @@ from contracts.core.service import SERVICE_V4
 from memorykernel.cli.output import print_result
 from memorykernel.cli.target import Database, ReleaseFolder, ServiceContract, open_existing
 from memorykernel.core.request import Ask, AskV4, Recall, RecallV4
-from memorykernel.core.vocabulary import PublishedType, RecordType, Result
+from memorykernel.core.vocabulary import PublishedType, RecallMode, RecordType, Result
 from memorykernel.errors import InvalidRequest
 
 app = typer.Typer(help="Ask questions; every answer is kept.", no_args_is_help=True)
@@ -72,6 +72,9 @@ def recall(
     as_of: AsOf = None,
     as_known_at: AsKnownAt = None,
     cursor: Annotated[str | None, typer.Option(help="The next_cursor of the page before.")] = None,
+    mode: Annotated[
+        RecallMode, typer.Option(help="By shared words, or by meaning (with the extra 'semantic').")
+    ] = RecallMode.LEXICAL,
     db: Database = None,
     release: ReleaseFolder = None,
     service_contract: ServiceContract = None,
@@ -79,10 +82,13 @@ def recall(
     """Find what is remembered about a text."""
     types = tuple(record_type or ())
     grown = as_known_at is not None or cursor is not None or RecordType.MEMBERSHIP in types
+    grown = grown or mode is RecallMode.SEMANTIC
     kernel = open_existing(ctx, db, release, _choose_contract(service_contract, needs_v4=grown))
     request: Recall | RecallV4
     if kernel.release.service_contract == SERVICE_V4:
-        request = RecallV4(text=text, record_types=types, as_of=as_of, as_known_at=as_known_at, cursor=cursor)
+        request = RecallV4(
+            text=text, record_types=types, as_of=as_of, as_known_at=as_known_at, cursor=cursor, mode=mode
+        )
     else:
         request = Recall(text=text, record_types=tuple(map(PublishedType, types)), as_of=as_of)
     print_result(kernel.asking.recall(request))
@@ -109,7 +115,7 @@ def _choose_contract(named: str | None, *, needs_v4: bool) -> str | None:
         return named
     if named not in (None, SERVICE_V4):
         raise InvalidRequest(
-            f"{named} knows no --as-known-at, no --cursor and no memberships;"
+            f"{named} knows no --as-known-at, no --cursor, no --mode and no memberships;"
             f" leave them out, or ask with --service-contract {SERVICE_V4}"
         )
     return SERVICE_V4

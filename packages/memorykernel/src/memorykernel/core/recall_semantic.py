@@ -81,6 +81,14 @@ class _Judged(NamedTuple):
     standing: StandingV3
 
 
+class _Determinism(msgspec.Struct):
+    meaning: Meaning
+
+
+class _Package(msgspec.Struct):
+    determinism: _Determinism
+
+
 class _View(NamedTuple):
     active: Sequence[_Judged]
     inactive: Sequence[_Judged]
@@ -176,6 +184,12 @@ def list_semantic_exclusions(
         items=tuple(msgspec.structs.replace(item, rank=item.rank + start) for item in items),
         next_cursor=next_cursor,
     )
+
+
+def has_other_vectors(package: bytes, other: bytes) -> bool:
+    """Say whether two packages of recall-semantic.v1 differ because their records' vectors do. Pure."""
+    one, two = (msgspec.json.decode(each, type=_Package).determinism.meaning for each in (package, other))
+    return one.vectors_sha256 != two.vectors_sha256
 
 
 def _require_meaning(question: RecallQuestion) -> QuestionVector:

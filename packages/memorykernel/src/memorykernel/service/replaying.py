@@ -7,9 +7,12 @@ from itertools import zip_longest
 from typing import Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from memorykernel.core.context_package import encode_package
 from memorykernel.core.identity import snapshot_v2
+from memorykernel.core.recall_semantic import has_other_vectors
+from memorykernel.core.ruleset import SEMANTIC_RULESET
 from memorykernel.core.stored_question import StoredAnswer
 from memorykernel.service.known_state import Remembered, require_question
 from memorykernel.service.schema_care import SchemaCare
@@ -27,13 +30,18 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a replay, in the key order of the wire."""
+    """What came of a replay, in the key order of the wire.
+
+    `other_vectors` is there when a recall by meaning comes out differently because its records have other
+    vectors now: they were made anew, by another processor.
+    """
 
     context_package_id: str
     identical: bool
     ruleset_version: str
     snapshot_id: str
     first_difference: Difference | None
+    other_vectors: bool | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +56,7 @@ class Replaying:
 
         Raises:
             InvalidRequest: The answer was stored before questions were.
+            ModeUnavailable: It is a recall by meaning, and there are no weights, or others.
             SchemaUnavailable: The database waits for a migration.
             ContextPackageNotFound: There is no such answer.
             ContextLookupFailed: The state that it was given on is gone, or the store could not.
@@ -66,7 +75,14 @@ class Replaying:
             ruleset_version=asked.ruleset,
             snapshot_id=snapshot_v2(asked.head),
             first_difference=find_difference(answer.package, replayed),
+            other_vectors=_compare_vectors(asked.ruleset, answer.package, replayed),
         )
+
+
+def _compare_vectors(ruleset: str, stored: bytes, replayed: bytes) -> bool | UnsetType:
+    if ruleset != SEMANTIC_RULESET.name or stored == replayed:
+        return UNSET
+    return has_other_vectors(stored, replayed)
 
 
 def find_difference(stored: bytes, replayed: bytes) -> Difference | None:

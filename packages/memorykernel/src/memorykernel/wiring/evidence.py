@@ -71,4 +71,5 @@ def _trace(kernel: Kernel) -> Provenance:
 
 
 def _remember(kernel: Kernel) -> Remembered:
-    return Remembered(memory=kernel.asking.memory, answers=kernel.asking.answers)
+    asking = kernel.asking
+    return Remembered(memory=asking.memory, answers=asking.answers, semantic=asking.semantic)

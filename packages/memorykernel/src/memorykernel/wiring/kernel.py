@@ -11,6 +11,7 @@ from memorykernel.adapters.sqlite_answers import SqliteAnswers
 from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.sqlite_memory import SqliteMemory
 from memorykernel.adapters.sqlite_schema import SqliteSchema
+from memorykernel.adapters.sqlite_semantic import open_semantic
 from memorykernel.adapters.system import RandomIds, SystemClock
 from memorykernel.core.release import Release
 from memorykernel.errors import DriverMissing, InvalidRequest
@@ -18,6 +19,7 @@ from memorykernel.ports import Answers, Clock, Ids, Memory, Schema, WriteQueue
 from memorykernel.service.asking import Asking
 from memorykernel.service.remembering import Remembering
 from memorykernel.service.schema_care import SchemaCare
+from memorykernel.service.semantic_recall import OpenSemantic, SemanticRecall, refuse_semantic
 
 if TYPE_CHECKING:
     from memorykernel.adapters.integrity import IntegrityReport
@@ -47,6 +49,7 @@ class Store:
     answers: Answers
     schema: Schema
     group: SqliteGroup | None = None
+    semantic: OpenSemantic = refuse_semantic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,16 @@ class Kernel:
     remembering: Remembering
     schema_care: SchemaCare
     writes: WriteQueue | None = None
+
+    def open_semantic(self) -> SemanticRecall:
+        """Recalls by meaning on this database, which is at its release's schema.
+
+        Raises:
+            ModeUnavailable: The database keeps no vectors, or the extra is not installed.
+            SchemaUnavailable: The database waits for a migration.
+        """
+        self.schema_care.require_usable()
+        return self.asking.semantic()
 
     def check_integrity(self) -> IntegrityReport:
         """Check the whole database; see `adapters.sqlite_integrity`."""
@@ -110,6 +123,7 @@ def open_kernel(
             clock=clock,
             release=release,
             keeper=store.group,
+            semantic=store.semantic,
         ),
         remembering=Remembering(
             memory=store.memory, schema_care=schema_care, clock=clock, ids=ids or RandomIds()
@@ -143,10 +157,12 @@ def _open_sqlite(path: Path, schema_version: int, durability: Durability | None)
 
         group = SqliteGroup(path, durable=durability is Durability.FULL)
     file = group or SqliteFile(path)
+    memory = SqliteMemory(file)
     return Store(
         group=group,
         file=file,
-        memory=SqliteMemory(file),
+        memory=memory,
+        semantic=open_semantic(file, memory),
         answers=SqliteAnswers(file),
         schema=SqliteSchema(file, schema_version),
     )
