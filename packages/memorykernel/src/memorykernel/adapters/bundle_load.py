@@ -8,7 +8,10 @@ links lead to records, that supersessions form no cycle, that the heads are thos
 from __future__ import annotations
 
 import sqlite3
+from array import array
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, Final, cast
 
 from memorykernel.adapters.bundle_order import Sequencer
@@ -33,7 +36,7 @@ from memorykernel.core.chain import (
     next_head,
     next_timed_head,
 )
-from memorykernel.core.scope_pattern import encode_pattern
+from memorykernel.core.scope_pattern import encode_scope
 from memorykernel.core.terms import unicode_terms
 from memorykernel.errors import BundleInvalid, WriteConflict
 from memorykernel.ports import Bundle
@@ -42,6 +45,8 @@ _COLUMN: Final = {name: number for number, name in enumerate((*RECORD_COLUMNS, *
 _ACTOR, _NOTE, _SUMMARY = _COLUMN["actor"], _COLUMN["note"], _COLUMN["summary"]
 _TYPE, _MATCHING, _FIELD = _COLUMN["record_type"], _COLUMN["matching"], _COLUMN["field"]
 _MAX_SHOWN: Final = 20
+WORDS_AT_ONCE: Final = 2_000_000
+"""How many words of records are sorted in memory at once: 8 bytes each, and each different one."""
 
 _INDEXES: Final = """
 SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name
@@ -67,8 +72,18 @@ SELECT 1 FROM reached WHERE id = ?2
 """
 
 
-def load_exactly(connection: sqlite3.Connection, bundle: Bundle, manifest: Manifest) -> int:
+def load_exactly(
+    connection: sqlite3.Connection,
+    bundle: Bundle,
+    manifest: Manifest,
+    *,
+    words_at_once: int = WORDS_AT_ONCE,
+) -> int:
     """Fill an empty store inside a write transaction; see `ports.DataTarget`.
+
+    Args:
+        connection, bundle, manifest: The store, and what it is filled with.
+        words_at_once: How many words of records are sorted in memory at once.
 
     Returns:
         How many lines were taken over.
@@ -78,7 +93,7 @@ def load_exactly(connection: sqlite3.Connection, bundle: Bundle, manifest: Manif
     indexes = connection.execute(_INDEXES).fetchall()
     for name, _ in indexes:
         connection.execute(f"DROP INDEX {name}")
-    loader = _Loader(connection)
+    loader = _Loader(connection, words_at_once)
     orders = {member: Sequencer(connection, member) for member in Member}
     for chunk in bundle.read_chunks(manifest):
         lines = parse_lines(chunk.member, chunk.path, chunk.data)
@@ -106,16 +121,19 @@ _INSERT_LINK: Final = _insert("links", ("link_seq", *LINK_COLUMNS))
 _INSERT_ANSWER: Final = _insert("answers", ("answer_seq", *ANSWER_COLUMNS, *ANSWER_COLUMNS_4))
 _INSERT_ENTRY: Final = "INSERT INTO memory_chain VALUES (?, ?, ?, ?, ?, ?)"
 _INSERT_ANSWER_ENTRY: Final = "INSERT INTO answer_chain VALUES (?, 'answer', ?, ?, ?)"
+_INSERT_TERMS: Final = "INSERT INTO record_terms SELECT ?, value FROM json_each(?)"
 _INSERT_REQUEST: Final = "INSERT INTO request_keys VALUES (?, ?, ?, ?, ?)"
 
 
 class _Loader:
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, words_at_once: int) -> None:
         self._connection = connection
+        self._words_at_once = words_at_once
         self._head, self._answer_head = GENESIS_MEMORY, GENESIS_ANSWERS
         self._jumps = JumpHeads(GENESIS_MEMORY)
         self._before_us: int | None = None
-        connection.execute("CREATE TEMP TABLE loaded_terms (term TEXT, record_seq INTEGER)")
+        self._words: defaultdict[str, array[int]] = defaultdict(partial(array, "q"))
+        self._word_count = 0
         connection.execute("CREATE TEMP TABLE loaded_scopes (a TEXT, b TEXT, c TEXT, record_seq INTEGER)")
 
     def add(self, member: Member, due: Sequence[Any]) -> None:
@@ -135,13 +153,11 @@ class _Loader:
 
     def finish(self) -> None:
         """Fill the tables that are derived from the records, in the order of their keys."""
-        execute = self._connection.execute
-        execute("INSERT INTO record_terms SELECT term, record_seq FROM loaded_terms ORDER BY 1, 2")
-        execute(
+        self._index_words()
+        self._connection.execute(
             "INSERT INTO constraint_scopes SELECT a, b, c, record_seq FROM loaded_scopes ORDER BY 1, 2, 3, 4"
         )
-        execute("DROP TABLE loaded_terms")
-        execute("DROP TABLE loaded_scopes")
+        self._connection.execute("DROP TABLE loaded_scopes")
 
     def check_heads(self, manifest: Manifest) -> None:
         """Pass when the chains end as the manifest says."""
@@ -194,7 +210,7 @@ class _Loader:
         return line.seq, kind, line.subject, digest, head, time_us
 
     def _index(self, records: Iterable[Row]) -> None:
-        terms: list[Row] = []
+        words = self._words
         scopes: list[Row] = []
         members: list[Row] = []
         for row in records:
@@ -203,15 +219,26 @@ class _Loader:
             if text is None:
                 actor, action, resource = values[_ACTOR : _ACTOR + 3]
                 text = " ".join((actor, action, resource, values[_NOTE] or ""))
-                patterns = decode_scope(actor, action, resource, values[_MATCHING]).patterns()
-                scopes.append((*(encode_pattern(value, match) for _, value, match in patterns), record_seq))
+                scope = decode_scope(actor, action, resource, values[_MATCHING])
+                scopes.append((*encode_scope(scope), record_seq))
             elif values[_FIELD] is not None:
                 field, group, member = values[_FIELD : _FIELD + 3]
                 members.append((field, member, group, record_seq))
-            terms.extend((term, record_seq) for term in unicode_terms(text))
-        self._connection.executemany("INSERT INTO loaded_terms VALUES (?, ?)", terms)
+            found = unicode_terms(text)
+            self._word_count += len(found)
+            for word in found:
+                words[word].append(record_seq)
+            if self._word_count >= self._words_at_once:
+                self._index_words()
         self._connection.executemany("INSERT INTO loaded_scopes VALUES (?, ?, ?, ?)", scopes)
         self._connection.executemany("INSERT INTO memberships VALUES (?, ?, ?, ?)", members)
+
+    def _index_words(self) -> None:
+        """Write the words of the records so far, in the order of the index: a statement a word, not a row."""
+        rows = ((word, str(self._words[word].tolist())) for word in sorted(self._words))
+        self._connection.executemany(_INSERT_TERMS, rows)
+        self._words.clear()
+        self._word_count = 0
 
     def _add_answers(self, due: Sequence[AnswerLine]) -> None:
         answers, entries = [], []

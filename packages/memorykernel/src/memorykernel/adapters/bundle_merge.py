@@ -12,7 +12,6 @@ from typing import Any, Final, cast
 
 from memorykernel.adapters.bundle_order import Sequencer
 from memorykernel.adapters.rows import RECORD_COLUMNS, RECORD_COLUMNS_4, Row, decode_stored_record
-from memorykernel.adapters.sqlite_file import SPILL
 from memorykernel.adapters.sqlite_write import SqliteTransaction
 from memorykernel.core.admission import NewRecord
 from memorykernel.core.bundle import LinkLine, Manifest, Member, MemoryLine, RecordLine, RequestLine
@@ -35,7 +34,6 @@ def merge(connection: sqlite3.Connection, bundle: Bundle, manifest: Manifest, no
     Raises:
         WriteConflict: The store has other content under the same id; a link leads nowhere or closes a cycle.
     """
-    connection.execute(SPILL)
     merging = _Merging(connection, now_us)
     orders = {member: Sequencer(connection, member) for member in Member}
     for chunk in bundle.read_chunks(manifest):

@@ -72,6 +72,7 @@ def fill_file(file: SqliteFile, job: Job, *, now_us: int) -> Imported:
         if not file.path.exists():
             return _fill_new(file.path, job, now_us)
         require_usable(SqliteSchema(file, SCOPE_SCHEMA).load_status())
+        file.let_spill()
         with file.writing(durable=True) as connection:
             if read_version(connection) < SCOPE_SCHEMA:
                 raise SchemaUnavailable(

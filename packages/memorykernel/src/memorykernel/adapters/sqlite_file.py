@@ -31,12 +31,10 @@ BUSY_TIMEOUT_MS: Final = 5000
 
 _STATEMENT_CACHE: Final = 256
 _CACHE_KIB: Final = 65536
-SPILL: Final = "PRAGMA temp_store = FILE"
-"""What who sorts a whole store says first: what does not fit into memory goes to files."""
-
-SPILL_NOT: Final = "PRAGMA temp_store = MEMORY"
-"""What every connection begins with. A question puts a few rows into temporary tables, and SQLite takes 90 KB
-for each that could become a file: ten of them cost 300 of 340 microseconds, in page faults."""
+_SPILL: Final = "PRAGMA temp_store = FILE"
+_SPILL_NOT: Final = "PRAGMA temp_store = MEMORY"
+"""A question puts a few rows into temporary tables, and SQLite takes 90 KB for each that could become a file:
+the ten of ordering.v3 cost 300 of 340 microseconds, in page faults."""
 
 _PROBE_BYTES: Final = 4096
 _LATE_MS: Final = 10
@@ -82,9 +80,7 @@ class SqliteFile:
         try:
             probe.write_bytes(bytes(_PROBE_BYTES))
         except OSError as exc:
-            raise SchemaUnavailable(
-                f"the disk of the database cannot be written: {explain(exc)}"
-            ) from exc
+            raise SchemaUnavailable(f"the disk of the database cannot be written: {explain(exc)}") from exc
         finally:
             with suppress(OSError):
                 probe.unlink(missing_ok=True)
@@ -127,6 +123,7 @@ class SqliteFile:
         if create:
             # The file remembers the mode, so that merely looking at a file never has to write it.
             connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(_SPILL)
         self._sync(connection, durable)
         self._limit_wait(connection)
         connection.execute("BEGIN IMMEDIATE")
@@ -139,6 +136,16 @@ class SqliteFile:
             # Also a commit that fails, on a full disk for example, must not leave a transaction open.
             self._roll_back(connection)
             raise
+        if create:
+            connection.execute(_SPILL_NOT)
+
+    def let_spill(self) -> None:
+        """Let temporary tables go to files until the file is closed, which is for who sorts a whole store.
+
+        Raises:
+            DatabaseMissing: There is no such file.
+        """
+        self._open(create=False).execute(_SPILL)
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -209,5 +216,5 @@ class SqliteFile:
         connection.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
         self._waits_ms, self._syncs = self._busy_timeout_ms, None
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(SPILL_NOT)
+        connection.execute(_SPILL_NOT)
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")

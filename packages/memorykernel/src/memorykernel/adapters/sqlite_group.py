@@ -317,9 +317,7 @@ def _fail_all(
     reason = cause.message if isinstance(cause, MemoryKernelError) else explain(cause)
     for write in writes:
         if not write.ticket.is_done:
-            write.ticket.fail(
-                WriteFailed(f"it was not kept, nor what was to be kept with it: {reason}")
-            )
+            write.ticket.fail(WriteFailed(f"it was not kept, nor what was to be kept with it: {reason}"))
     for answer in answers:
         if not answer.ticket.is_done:
             answer.ticket.fail(QueryFailed(f"the answer could not be kept: {reason}"))

@@ -27,7 +27,7 @@ from memorykernel.adapters.integrity import (
     list_cover_queries,
 )
 from memorykernel.adapters.sqlite_chain import ChainTable
-from memorykernel.adapters.sqlite_file import SPILL, SqliteFile
+from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, TERM_INDEX_SCHEMA, read_version
 from memorykernel.adapters.sqlite_scopes import find_misplaced
 from memorykernel.adapters.sqlite_terms import find_misindexed
@@ -43,8 +43,8 @@ def check_integrity(file: SqliteFile) -> IntegrityReport:
     Raises:
         DatabaseMissing: There is no such file.
     """
+    file.let_spill()
     with file.reading() as connection:
-        connection.execute(SPILL)
         version = read_version(connection)
         found = list(_cap(_find_damage(connection, version)))
         return IntegrityReport(

@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Callable
 from typing import Final
 
-from memorykernel.adapters.sqlite_file import SPILL, SPILL_NOT, SqliteFile
+from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.sqlite_terms import index_every_record
 from memorykernel.adapters.storage_fault import explain
 from memorykernel.core.chain import GENESIS_ANSWERS, GENESIS_MEMORY
@@ -195,14 +195,12 @@ class SqliteSchema:
         """See `ports.Schema`; creates the file."""
         try:
             with self._file.writing(create=True, durable=True) as connection:
-                connection.execute(SPILL)
                 status = compare_schema(_read_version(connection), self._target_version)
                 for version in status.pending_versions:
                     _MIGRATIONS[version](connection)
                     applied = (version, format_instant(now_us))
                     connection.execute("INSERT INTO schema_migrations VALUES (?, ?)", applied)
                     connection.execute(f"PRAGMA user_version = {calculate_seal(connection)}")
-                connection.execute(SPILL_NOT)
                 return compare_schema(_read_version(connection), self._target_version)
         except (sqlite3.Error, DatabaseMissing) as exc:
             raise MigrationFailed(f"the migration was not applied: {explain(exc)}") from exc

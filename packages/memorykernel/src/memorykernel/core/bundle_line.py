@@ -31,6 +31,7 @@ _PREAMBLE: Final = 3
 _EVIDENCE: Final = 13
 """Where evidence stands among the columns of a record."""
 
+_NO_EVIDENCE: Final = b"[]"
 _EVIDENCE_DECODER: Final = msgspec.json.Decoder(tuple[str, ...])
 _NEEDS_CONFIDENCE: Final = ("inferred", "speculative")
 _SHAPES: Final = {
@@ -80,7 +81,7 @@ def link_values(line: LinkLine) -> Row:
 def _encode_evidence(raw: msgspec.Raw) -> str:
     """The list in the one spelling that stores have, which the digest covers."""
     text = bytes(raw)
-    return "[]" if text == b"[]" else msgspec.json.encode(_EVIDENCE_DECODER.decode(text)).decode()
+    return "[]" if text == _NO_EVIDENCE else msgspec.json.encode(_EVIDENCE_DECODER.decode(text)).decode()
 
 
 def _locate(decoder: msgspec.json.Decoder[Any], path: str, data: bytes) -> BundleInvalid:
@@ -104,7 +105,8 @@ def _check_line(line: Line) -> None:
 
 def _check_record(line: RecordLine) -> None:
     _check_filled(line.writer, line.justification, line.source_uri)
-    _EVIDENCE_DECODER.decode(line.evidence)
+    if bytes(line.evidence) != _NO_EVIDENCE:
+        _EVIDENCE_DECODER.decode(line.evidence)
     if line.confidence is None and line.truth_status in _NEEDS_CONFIDENCE:
         raise ValueError(f"confidence is missing, which {line.truth_status} needs")
     if line.expires_at_us is not None and line.expires_at_us <= line.effective_at_us:
@@ -112,9 +114,9 @@ def _check_record(line: RecordLine) -> None:
     named = (line.actor, line.action, line.resource, line.effect)
     grown = (line.summary, line.field, line.group_name, line.member)
     shape = _SHAPES.get(line.record_type, _SHAPES["summary"])
-    if tuple(each is not None for each in (*named, *grown)) != shape:
+    if tuple([each is not None for each in (*named, *grown)]) != shape:
         raise ValueError(f"the fields are not those of a {line.record_type}")
-    _check_filled(*(each for each in (*named, *grown) if each is not None))
+    _check_filled(*[each for each in (*named, *grown) if each is not None])
     if line.record_type == "constraint":
         _check_scope(line)
     elif line.note is not None or line.matching is not None:
@@ -162,5 +164,6 @@ def _check_answer(line: AnswerLine) -> None:
 
 
 def _check_filled(*texts: str | None) -> None:
-    if not all(text is not None and text.strip() for text in texts):
-        raise ValueError("a text that must not be blank is")
+    for text in texts:
+        if not text or text.isspace():
+            raise ValueError("a text that must not be blank is")

