@@ -43,9 +43,12 @@ check: $(READY)
 	$(BIN)/lint-imports --no-cache
 	@$(UV) lock --check --quiet || { echo "make: uv.lock is behind pyproject.toml; run 'uv lock'" >&2; exit 1; }
 
+# One process per core, each with servers of its own; who runs out of tests takes some of another's.
+PARALLEL := -n auto --maxprocesses 4 --dist worksteal
+
 test: check
 	@$(COMPILE)
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL) --durations 10
 
 scenarios: $(READY)
 	@$(COMPILE)

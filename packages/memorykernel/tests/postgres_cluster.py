@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -25,6 +26,7 @@ import psycopg
 import pytest
 
 REMEDY = "PostgreSQL is not installed; on Debian run 'apt-get install postgresql', or .ci/run does it"
+PORTS = range(12_000, 20_000)
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "fsync": "on",
@@ -61,10 +63,13 @@ def choose_user() -> str | None:
 
 
 def find_free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nobody listens on; below those that the system deals out itself."""
+    # Not `random.randrange`: a seeded run gives every process of the suite the same numbers.
+    for candidate in random.SystemRandom().sample(PORTS, len(PORTS)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", candidate))
+            return candidate
+    pytest.fail(f"no port is free in {PORTS}")
 
 
 @dataclass

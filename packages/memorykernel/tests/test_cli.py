@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import pytest
 from contracts.documents import load_fixture
+from memorykernel import Kernel
 from memorykernel.wiring import read_version
 
 
@@ -30,10 +31,10 @@ def run(run_mk: Mk) -> Mk:
 
 
 @pytest.fixture
-def db(tmp_path: Path, run: Mk) -> Path:
+def db(tmp_path: Path) -> Path:
     path = tmp_path / "memory.db"
-    assert run("db", "migrate", "--db", path).returncode == 0
-    return path
+    with Kernel.open(path, create=True):
+        return path
 
 
 def shape(value: Any) -> Any:
