@@ -78,7 +78,7 @@ def test_a_writer_that_waits_too_long_says_so_and_readers_do_not_wait(world: Any
     kit.add(kernel, kit.constraint())
     impatient = SqliteFile(world.path, busy_timeout_ms=1)
     with kernel.file.writing(durable=False):
-        with pytest.raises(QueryFailed, match="database is locked; ask again"):
+        with pytest.raises(QueryFailed, match="another process has held the database for too long"):
             SqliteAnswers(impatient).store_answer("cpkg_x", b"{}", ASKED)
         with impatient.reading() as connection:
             assert connection.execute("SELECT count(*) FROM records").fetchone() == (1,)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,14 +90,14 @@ class Ran:
 def mk(kit: Any) -> Callable[..., Ran]:
     """Run `mk` as a process of its own."""
 
-    def run(*arguments: str | Path, stdout: Path | None = None, **options: Any) -> Ran:
-        command = [*kit.mk, *map(str, arguments)]
+    def run(*arguments: str | Path, stdout: Path | None = None, before: Sequence[str] = ()) -> Ran:
+        command = [*before, *kit.mk, *map(str, arguments)]
         if stdout is None:
-            done = subprocess.run(command, capture_output=True, check=False, **options)  # our own
+            done = subprocess.run(command, capture_output=True, check=False)  # our own
             return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
         with stdout.open("wb") as file:
             done = subprocess.run(  # our own
-                command, stdout=file, stderr=subprocess.PIPE, check=False, **options
+                command, stdout=file, stderr=subprocess.PIPE, check=False
             )
         return Ran(done.returncode, "", done.stderr.decode())
 
@@ -114,9 +113,3 @@ def unprivileged() -> list[str]:
     if setpriv is None:
         pytest.skip("needs `setpriv`, because permissions do not bind root")
     return [setpriv, "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
-
-
-@pytest.fixture
-def python() -> str:
-    """The interpreter."""
-    return sys.executable

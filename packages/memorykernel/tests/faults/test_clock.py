@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,24 @@ def test_ready_warns_while_what_is_written_cannot_be_found_by_its_time(
     assert set(older("GET", "/v1/ready").data) == {"status", "checks"}
     clock.us += 400 * DAY_US
     assert "warnings" not in call("GET", "/v1/ready").data
+
+
+def test_verify_warns_too_and_calls_it_no_damage(kernel: Kernel, clock: Any, kit: Any, mk: Any) -> None:
+    db = kernel.file.path  # type: ignore[union-attr]  # a file
+    kit.add(kernel, kit.constraint())
+    kernel.file.close()
+    assert json.loads(mk("verify", "--db", db, "--jobs", "1").out)["warnings"] == []
+    clock.us = 4_000_000_000_000_000  # in 2096
+    kit.add(kernel, kit.constraint("late"))
+    kernel.file.close()
+
+    ran = mk("verify", "--db", db, "--jobs", "1")
+
+    report = json.loads(ran.out)
+    (warning,) = report["warnings"]
+    assert (ran.code, report["ok"], report["damage"]) == (0, True, [])
+    assert "ahead of this clock" in warning
+    assert f"warning: {warning}" in ran.err
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from memorykernel.adapters.integrity import IntegrityReport
 from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.sqlite_integrity import check_integrity
 from memorykernel.adapters.sqlite_schema import APPLICATION_ID
-from memorykernel.adapters.storage_fault import explain, is_of_the_disk
+from memorykernel.adapters.storage_fault import explain, is_no_damage
 from memorykernel.errors import DatabaseMissing, SchemaUnavailable, WriteConflict, WriteFailed
 
 Progress = Callable[[int, int], None]
@@ -135,7 +135,7 @@ def _check_copy(backup: Path, draft: Path, progress: Progress) -> IntegrityRepor
         finally:
             copy.close()
     except sqlite3.DatabaseError as exc:
-        if is_of_the_disk(exc):
+        if is_no_damage(exc):
             raise  # the copy could not be written, which says nothing about the backup
         raise SchemaUnavailable(
             f"the backup is damaged: {exc}; nothing was changed, take another one"

@@ -50,6 +50,10 @@ def check_header(path: Path) -> Iterator[Damage]:
     except OSError as exc:
         yield Damage(table="header", row=None, id=None, finding=f"cannot be read: {exc.strerror}")
         return
+    if not header.startswith(_HEADER[0]):
+        finding = "the file is not a database, or its beginning is lost"
+        yield Damage(table="header", row=0, id=None, finding=finding)
+        return
     for offset, expected in _HEADER.items():
         if header[offset : offset + len(expected)] != expected:
             yield Damage(table="header", row=offset, id=None, finding=f"bytes from {offset} on are not ours")

@@ -37,6 +37,7 @@ from memorykernel.adapters.sqlite_integrity import (
 from memorykernel.adapters.sqlite_memory import SqliteMemory
 from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, TERM_INDEX_SCHEMA, read_version
 from memorykernel.adapters.sqlite_semantic import open_semantic
+from memorykernel.adapters.storage_fault import explain, is_no_damage
 from memorykernel.adapters.verification import (
     MAX_FOUND,
     NOTHING,
@@ -48,11 +49,13 @@ from memorykernel.adapters.verification import (
     cut,
     verify_parts,
 )
-from memorykernel.errors import MemoryKernelError
+from memorykernel.errors import MemoryKernelError, QueryFailed
 from memorykernel.service.known_state import Remembered
 
 _BATCH: Final = 200
 _SINCE_SCOPES: Final = ("schema_migrations", "constraint_scopes", "request_keys")
+_BEGINNING, _APPLICATION = 0, 68
+"""Where in a header the file's format and its program are named."""
 _MALFORMED: Final = re.compile(r"malformed database schema \(([^)]*)\)")
 
 
@@ -64,18 +67,41 @@ def verify(path: Path, *, answers: bool, jobs: int, progress: Progress) -> Verif
         answers: Replay the answers too.
         jobs: How many processes; with 1 all is done in this one.
         progress: Called after each part.
+
+    Raises:
+        QueryFailed: It cannot be looked at, for a reason that says nothing about what is in it.
     """
     found, work = list(check_header(path)), NOTHING
     try:
         work = _look(path, answers=answers)
     except (sqlite3.Error, MemoryKernelError, TypeError, UnicodeDecodeError) as exc:
-        found.extend(_describe(path, exc))
+        if isinstance(exc, sqlite3.Error) and not found and is_no_damage(exc):
+            raise QueryFailed(f"nothing was verified: {explain(exc)}") from exc
+        found = _judge(path, found, exc)
     try:
         return verify_parts(work, partial(check_part, path), jobs=jobs, progress=progress, found=found)
     finally:
-        _open(path).close()
-        _open.cache_clear()
-        _remember.cache_clear()
+        _close_last(path)
+
+
+def _close_last(path: Path) -> None:
+    """Leave nothing beside the file: who closes it last removes -wal and -shm; other processes just end."""
+    file = _open(path)
+    with suppress(sqlite3.Error, MemoryKernelError), file.reading() as connection:
+        connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    file.close()
+    _open.cache_clear()
+    _remember.cache_clear()
+
+
+def _judge(path: Path, found: list[Damage], exc: Exception) -> list[Damage]:
+    """What to say of a file that cannot be looked at; one finding when it is none of ours."""
+    rows = {each.row for each in found}
+    if _BEGINNING in rows:
+        return found
+    if _APPLICATION in rows and "no such table" in str(exc):
+        return [Damage(table="file", row=None, id=None, finding="the file is a database of another program")]
+    return [*found, *_describe(path, exc)]
 
 
 def _describe(path: Path, exc: Exception) -> Iterator[Damage]:

@@ -12,7 +12,10 @@ import sqlite3
 from typing import Final
 
 _FULL: Final = "no space left on the device; make room there, then repeat it"
-_READ_ONLY: Final = "the disk or the file is read-only; allow writing there, then repeat it"
+_READ_ONLY: Final = (
+    "the disk, the folder or the file is read-only; allow writing there (also to read: -wal and -shm are made"
+    " beside a database), then repeat it"
+)
 _FORBIDDEN: Final = "this user may not write there; allow it, then repeat it"
 _DAMAGED: Final = (
     "the database is damaged; find where with 'mk verify' and restore a backup with 'mk restore'"
@@ -72,8 +75,8 @@ def explain(error: Exception) -> str:
     )
 
 
-def is_of_the_disk(error: sqlite3.Error) -> bool:
-    """Say whether a failure is one of the disk that was written, not of the data that was read. Pure."""
+def is_no_damage(error: sqlite3.Error) -> bool:
+    """Say whether a failure says nothing about the data: it is one of disk, rights or locks. Pure."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in (
         sqlite3.SQLITE_FULL,
@@ -81,4 +84,6 @@ def is_of_the_disk(error: sqlite3.Error) -> bool:
         sqlite3.SQLITE_PERM,
         sqlite3.SQLITE_CANTOPEN,
         sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
     )

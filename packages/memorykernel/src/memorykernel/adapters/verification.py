@@ -29,7 +29,10 @@ Progress = Callable[[int, int], None]
 
 
 class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What was verified and what was found; `not_replayable` answers are older than their questions."""
+    """What was verified and what was found; `not_replayable` answers are older than their questions.
+
+    What is in `warnings` is no damage, but should be known.
+    """
 
     ok: bool
     schema_version: int
@@ -41,6 +44,7 @@ class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
     memory_head: str | None
     answer_head: str | None
     damage: tuple[Damage, ...]
+    warnings: tuple[str, ...] = ()
 
 
 class Part(NamedTuple):

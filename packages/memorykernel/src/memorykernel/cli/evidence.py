@@ -43,6 +43,8 @@ def verify(
     with show_progress("verifying") as progress:
         report = verify_store(location, answers=answers, jobs=jobs or os.cpu_count() or 1, progress=progress)
     print_record(report)
+    for warning in report.warnings:
+        narrate(f"warning: {warning}")
     if not report.ok:
         narrate(f"damaged: {len(report.damage)} finding(s); restore a copy")
         raise typer.Exit(1)

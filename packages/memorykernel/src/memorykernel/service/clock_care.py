@@ -49,7 +49,7 @@ def list_warnings(newest_us: int | None, now_us: int) -> tuple[str, ...]:
         return ()
     told = (
         f"the newest entry was recorded at {format_instant(newest_us)}, {lead_us // 1_000_000} s ahead of"
-        " this clock: until then as_known_at with a time misses what is written now; correct the clock, and name"
-        " a snapshot_id instead of a time"
+        " this clock: until then as_known_at with a time misses what is written now; correct the clock, and"
+        " name a snapshot_id instead of a time"
     )
     return (told,)

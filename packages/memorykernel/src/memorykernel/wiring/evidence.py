@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from memorykernel.adapters.sqlite_file import SqliteFile
+from memorykernel.core.release import default_release
 from memorykernel.core.vocabulary import ConflictPolicy
-from memorykernel.errors import DatabaseMissing
+from memorykernel.errors import DatabaseMissing, MemoryKernelError
 from memorykernel.ports import Provenance
 from memorykernel.service.known_state import Remembered
 from memorykernel.service.proving import Proving
 from memorykernel.service.replaying import Replaying
-from memorykernel.wiring.kernel import Kernel, is_dsn, require_driver
+from memorykernel.wiring.kernel import Kernel, is_dsn, open_kernel, require_driver
 
 if TYPE_CHECKING:
     from memorykernel.adapters.verification import VerifyReport
@@ -43,13 +47,28 @@ def verify_store(
         require_driver()
         from memorykernel.adapters import postgres_verify
 
-        return postgres_verify.verify(str(location), answers=answers, jobs=jobs, progress=progress)
-    from memorykernel.adapters import sqlite_verify
+        report = postgres_verify.verify(str(location), answers=answers, jobs=jobs, progress=progress)
+    else:
+        from memorykernel.adapters import sqlite_verify
 
-    path = Path(location)
-    if not path.is_file():
-        raise DatabaseMissing(f"there is no database at '{path}'; correct the path")
-    return sqlite_verify.verify(path, answers=answers, jobs=jobs, progress=progress)
+        path = Path(location)
+        if not path.is_file():
+            raise DatabaseMissing(f"there is no database at '{path}'; correct the path")
+        report = sqlite_verify.verify(path, answers=answers, jobs=jobs, progress=progress)
+    return msgspec.structs.replace(report, warnings=_list_warnings(location)) if report.ok else report
+
+
+def _list_warnings(location: Path | str) -> tuple[str, ...]:
+    from memorykernel.service.clock_care import ClockCare
+
+    kernel = open_kernel(location, default_release())
+    try:
+        # Older schemas have no times, and then there is nothing to warn of.
+        with suppress(MemoryKernelError):
+            return ClockCare(memory=kernel.asking.memory, clock=kernel.remembering.clock).list_warnings()
+        return ()
+    finally:
+        kernel.file.close()
 
 
 def build_suite(kernel: Kernel, conflicts: ConflictPolicy = ConflictPolicy.WARN) -> Suite:
