@@ -17,12 +17,9 @@ from memorykernel.errors import InvalidRequest
 from memorykernel.wiring import open_proving, open_replaying, verify_store, write_whole
 
 AnswerId = Annotated[str, typer.Argument(help="The context_package_id of a kept answer.", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON; this command prints nothing else.")]
 
 
-def replay(
-    ctx: typer.Context, context_package_id: AnswerId, as_json: Json = True, db: Database = None
-) -> None:
+def replay(ctx: typer.Context, context_package_id: AnswerId, db: Database = None) -> None:
     """Compute a kept answer again; exit 0 when its bytes come out, 1 when others do."""
     outcome = open_replaying(open_existing(ctx, db, None)).replay(context_package_id)
     print_record(outcome)
@@ -35,7 +32,6 @@ def verify(
     ctx: typer.Context,
     answers: Annotated[bool, typer.Option(help="Replay every kept answer too.")] = True,
     jobs: Annotated[int | None, typer.Option(min=1, max=256, help="Processes; all cores if absent.")] = None,
-    as_json: Json = True,
     db: Database = None,
 ) -> None:
     """Check every chain, row, index and answer; names what is damaged, exit 1 then."""
@@ -57,7 +53,6 @@ def proof(
     ],
     file: Annotated[Path | None, typer.Argument(help="After 'check': the proof.", show_default=False)] = None,
     output: Annotated[Path | None, typer.Option("-o", help="Where to write; stdout if absent.")] = None,
-    as_json: Json = True,
     db: Database = None,
 ) -> None:
     """Write the proof of an answer, or check one without a database: mk proof check FILE."""

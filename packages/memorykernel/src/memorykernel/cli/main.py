@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from memorykernel.adapters.storage_fault import explain as explain_fault
 from memorykernel.cli import (
@@ -40,6 +41,8 @@ from memorykernel.errors import (
     WriteFailed,
 )
 from memorykernel.wiring import read_version
+
+_JSON_HELP: Final = "Print JSON on standard output, as it does anyway; all else goes to standard error."
 
 app = typer.Typer(
     name="mk",
@@ -90,7 +93,9 @@ def remember_target(
 def main() -> None:
     """Run `mk`; what goes wrong is one line on stderr."""
     try:
-        app()
+        command = typer.main.get_command(app)
+        _offer_json(command)
+        command()
     except MemoryKernelError as error:
         _fail(error.message, _choose_exit_code(error))
     except BrokenPipeError:
@@ -102,6 +107,16 @@ def main() -> None:
         _fail(f"{what} cannot be read or written: {explain_fault(error)}", 3)
     except Exception as error:  # noqa: BLE001  # the one boundary: users get a line, not a trace
         _fail(f"unexpected {type(error).__name__}: {error}; please report it", 3)
+
+
+def _offer_json(command: object) -> None:
+    """Let every command take `--json`: a script need not know that JSON is printed anyway."""
+    if isinstance(command, TyperGroup):
+        for each in command.commands.values():
+            _offer_json(each)
+    elif isinstance(command, TyperCommand) and not any("--json" in each.opts for each in command.params):
+        option = TyperOption(param_decls=["--json"], is_flag=True, expose_value=False, help=_JSON_HELP)
+        command.params.append(option)
 
 
 def _fail(message: str, exit_code: int) -> None:

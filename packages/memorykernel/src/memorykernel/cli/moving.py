@@ -29,14 +29,13 @@ Recipients = Annotated[
     typer.Option("--encrypt-to", help="An age recipient, age1...; repeatable.", show_default=False),
 ]
 Output = Annotated[str, typer.Option("--output", "-o", help="A new file, or - for standard output.")]
-Json = Annotated[bool, typer.Option("--json", help="JSON, which it is anyway.")]
 
 
 class _Exported(msgspec.Struct, frozen=True, kw_only=True):
-    """What `mk export` prints."""
+    """What `mk export` tells; how large it is, is not known of standard output."""
 
     file: str
-    size_bytes: int
+    size_bytes: int | None
     signed: bool
     encrypted: bool
 
@@ -52,7 +51,6 @@ def export(
     exported_at: Annotated[
         str | None, typer.Option(help="RFC 3339 UTC; the newest entry's time if absent.", show_default=False)
     ] = None,
-    json: Json = False,  # accepted everywhere
 ) -> None:
     """Write everything that a database holds into one file; others go on writing meanwhile."""
     moving = open_moving(choose_database(ctx, db))
@@ -63,10 +61,11 @@ def export(
         raise InvalidRequest("an export is not for a terminal; add -o FILE or a pipe")
     target = None if output == STANDARD_OUTPUT else Path(output)
     size = write_export(moving, target, exported_at=exported_at, sign_key=key, recipients=recipients)
+    done = _Exported(file=output, size_bytes=size, signed=sign_key is not None, encrypted=bool(recipients))
     if target is not None:
-        print_record(
-            _Exported(file=output, size_bytes=size, signed=sign_key is not None, encrypted=bool(recipients))
-        )
+        print_record(done)
+    else:
+        narrate(msgspec.json.encode(done).decode())
 
 
 def import_data(
@@ -82,7 +81,6 @@ def import_data(
     identity: Annotated[
         Path | None, typer.Option(help="An age identity file, to decrypt with.", show_default=False)
     ] = None,
-    json: Json = False,  # accepted everywhere
 ) -> None:
     """Take over an export, all of it or nothing; an empty or missing database gets the same heads."""
     moving = open_moving(choose_new_database(ctx, db))
@@ -96,7 +94,6 @@ def backup(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(help="A new file.")],
     db: Database = None,
-    json: Json = False,  # accepted everywhere
 ) -> None:
     """Copy a database while it is used."""
     print_record(back_up_file(choose_database(ctx, db), file, _narrate_progress))
@@ -109,7 +106,6 @@ def restore(
     replace: Annotated[
         bool, typer.Option("--replace", help="Put it in the place of a database, which is kept beside.")
     ] = False,
-    json: Json = False,  # accepted everywhere
 ) -> None:
     """Check a backup from end to end, then put it in place."""
     path = choose_new_database(ctx, db)

@@ -60,8 +60,8 @@ def write_export(
     exported_at: str | None,
     sign_key: PrivateKey | None,
     recipients: list[Any],
-) -> int:
-    """Export into a new file, or to standard output if None; its size in bytes, 0 for standard output.
+) -> int | None:
+    """Export into a new file, or to standard output if None; its size in bytes, None for standard output.
 
     Raises:
         SchemaUnavailable: The store is older than schema 4.
@@ -82,7 +82,7 @@ def write_export(
         raise
     except OSError as exc:
         raise WriteFailed(f"the export broke off, throw away what is there of it: {explain(exc)}") from exc
-    return 0
+    return None
 
 
 def write_whole(data: bytes, target: Path) -> None:
