@@ -43,6 +43,9 @@ class StandingV3(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
 
 
+_STANDS: Final = StandingV3(exclusion=None, reasons=())
+
+
 class Span(NamedTuple):
     """The instants from `start` up to, and not including, `end`, in microseconds since 1970 UTC."""
 
@@ -59,8 +62,11 @@ def judge_standing_v3(candidate: Candidate, claims: Claims, as_of_us: int) -> St
         as_of_us: The time that the question is asked for.
     """
     expires = candidate.expires_at_us
-    if candidate.effective_at_us <= as_of_us and expires is not None and expires <= as_of_us:
-        return StandingV3(exclusion=ExclusionV3.EXPIRED, reasons=("expires_at is not later than as_of",))
+    if candidate.effective_at_us <= as_of_us:
+        if expires is not None and expires <= as_of_us:
+            return StandingV3(exclusion=ExclusionV3.EXPIRED, reasons=("expires_at is not later than as_of",))
+        if candidate.memory_version_id not in claims and candidate.truth_status is not TruthStatus.RETRACTED:
+            return _STANDS
     standing = judge_standing(candidate, claims, as_of_us)
     exclusion = None if standing.exclusion is None else ExclusionV3(standing.exclusion.value)
     return StandingV3(exclusion=exclusion, reasons=standing.reasons)

@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from operator import attrgetter
+from typing import Final
 
 import msgspec
 
@@ -28,6 +30,8 @@ from memorykernel.core.evidence import Candidate
 from memorykernel.core.record import ConstraintContent, Content, MembershipContent
 from memorykernel.core.scope_pattern import encode_scope
 
+_BY_ID: Final = attrgetter("memory_version_id")
+
 
 def digest_inputs(candidates: Iterable[Candidate], claims: Claims) -> Inputs:
     """Digest records with the claims about them, in whatever order they come.
@@ -36,7 +40,7 @@ def digest_inputs(candidates: Iterable[Candidate], claims: Claims) -> Inputs:
         candidates: The records that can matter, each once.
         claims: From `activity_v2.group_claims`; those about other records are left out.
     """
-    records = sorted(candidates, key=lambda each: each.memory_version_id)
+    records = sorted(candidates, key=_BY_ID)
     rows = [_row(each) for each in records]
     about = [
         (claim.superseded_id, claim.superseder_id, claim.authority, claim.truth_status, claim.effective_at_us)

@@ -14,6 +14,7 @@ from typing import Final
 from memorykernel.errors import MistypedField
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_CALENDAR: Final = datetime(1970, 1, 1)  # noqa: DTZ001  # in UTC too, and written without saying so
 _MICROSECOND: Final = timedelta(microseconds=1)
 _RFC3339_UTC: Final = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})"
@@ -55,7 +56,7 @@ def format_instant(instant_us: int) -> str:
         For example `2026-02-08T13:19:53.5Z`; `parse_instant` gives the same instant back.
     """
     seconds, micros = divmod(instant_us, 1_000_000)
-    text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
+    text = (_CALENDAR + timedelta(seconds=seconds)).isoformat()
     fraction = f".{micros:06d}".rstrip("0") if micros else ""
     return f"{text}{fraction}Z"
 

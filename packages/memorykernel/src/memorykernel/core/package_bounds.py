@@ -31,9 +31,12 @@ _EXCERPT: Final = 40
 
 def fit_items(items: Iterable[Item], max_items: int, max_bytes: int) -> tuple[Item, ...]:
     """The first items, as many as fit both bounds."""
+    found = tuple(items)
+    if len(found) <= max_items and len(msgspec.json.encode(found)) - 1 <= max_bytes:
+        return found
     kept: list[Item] = []
     room = max_bytes
-    for item in items:
+    for item in found:
         room -= len(msgspec.json.encode(item)) + 1
         if len(kept) == max_items or room < 0:
             break

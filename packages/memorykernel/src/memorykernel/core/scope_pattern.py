@@ -13,8 +13,11 @@ every constraint that can match it has one of them in each field.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Final, NamedTuple
+
+from msgspec import UNSET
 
 from memorykernel.core.record import Scope
 from memorykernel.core.vocabulary import WILDCARD, Field, Match
@@ -22,6 +25,8 @@ from memorykernel.errors import InvalidRequest
 
 LEVEL_ENDS: Final = "/:."
 """The characters that a prefix may end with."""
+
+_LEVEL_END: Final = re.compile(f"[{re.escape(LEVEL_ENDS)}]")
 
 MAX_LEVELS: Final = 32
 """How many levels of a value are looked up at most; a deeper one is found by its first 32."""
@@ -52,7 +57,7 @@ class Specificity(NamedTuple):
 def encode_pattern(value: str, match: Match) -> str:
     """The key that a constraint's field is stored under."""
     if match is Match.EXACT:
-        return ANY_KEY if value == WILDCARD else f"={value}"
+        return _encode_exact(value)
     return f"^{value}" if match is Match.PREFIX else f"@{value}"
 
 
@@ -63,7 +68,7 @@ def list_keys(value: str, groups: Collection[str] = ()) -> tuple[str, ...]:
         value: The question's actor, action or resource.
         groups: The groups that the value is a member of.
     """
-    ends = [position for position, character in enumerate(value, start=1) if character in LEVEL_ENDS]
+    ends = [found.end() for found in _LEVEL_END.finditer(value)]
     prefixes = (f"^{value[:end]}" for end in ends[:MAX_LEVELS])
     return (ANY_KEY, f"={value}", *prefixes, *(f"@{group}" for group in sorted(groups)))
 
@@ -83,6 +88,9 @@ def measure_scope(scope: Scope) -> Specificity:
 
 def encode_scope(scope: Scope) -> Keys:
     """The keys of a scope's fields, in their order."""
+    if scope.actor_match is scope.action_match is scope.resource_match is UNSET:
+        # Most scopes, and every one that is compared as a question is answered.
+        return _encode_exact(scope.actor), _encode_exact(scope.action), _encode_exact(scope.resource)
     (_, actor, how_actor), (_, action, how_action), (_, resource, how_resource) = scope.patterns()
     return (
         encode_pattern(actor, how_actor),
@@ -93,11 +101,9 @@ def encode_scope(scope: Scope) -> Keys:
 
 def measure_keys(keys: Keys) -> Specificity:
     """`measure_scope` of a scope that was encoded."""
-    level = prefix_length = 0
-    for key in keys:
-        level += _LEVEL_BY_MARK[key[0]]
-        prefix_length += len(key) - 1 if key[0] == "^" else 0
-    return Specificity(level, prefix_length)
+    actor, action, resource = keys
+    level = _LEVEL_BY_MARK[actor[0]] + _LEVEL_BY_MARK[action[0]] + _LEVEL_BY_MARK[resource[0]]
+    return Specificity(level, sum([len(key) - 1 for key in keys if key[0] == "^"]))
 
 
 def check_patterns(scope: Scope) -> None:
@@ -113,6 +119,10 @@ def check_patterns(scope: Scope) -> None:
             raise _refuse(field, f"is too deep: expected at most {MAX_LEVELS} levels")
         if match is Match.GROUP and value == WILDCARD:
             raise _refuse(field, "is no group: '*' matches everything, send it with an exact match")
+
+
+def _encode_exact(value: str) -> str:
+    return ANY_KEY if value == WILDCARD else f"={value}"
 
 
 def _refuse(field: Field, reason: str) -> InvalidRequest:
