@@ -92,16 +92,27 @@ class MiniLmEncoder:
         return mean / np.float32(np.sqrt(mean @ mean))
 
 
-def load_minilm() -> MiniLmEncoder:
-    """Read the weights of the installed package, and check that they are the pinned ones.
+def find_weights() -> Path:
+    """The folder of the installed weights.
 
     Raises:
-        ModeUnavailable: The package is not installed, or has other files.
+        ModeUnavailable: The package is not installed.
     """
     found = importlib.util.find_spec(PACKAGE.replace("-", "_"))
     if found is None or not found.submodule_search_locations:
         raise ModeUnavailable(f"the weights of {MINILM.name} are not installed; run: {INSTALL}")
-    folder = Path(found.submodule_search_locations[0]) / "model"
+    return Path(found.submodule_search_locations[0]) / "model"
+
+
+def load_minilm(folder: Path) -> MiniLmEncoder:
+    """Read weights, and check that they are the pinned ones.
+
+    Args:
+        folder: From `find_weights`.
+
+    Raises:
+        ModeUnavailable: The files cannot be read, or are others.
+    """
     weights, vocabulary = folder / "model.safetensors", folder / "vocab.txt"
     _require_digest(weights, MINILM.weights_sha256)
     _require_digest(vocabulary, _VOCABULARY_SHA256)

