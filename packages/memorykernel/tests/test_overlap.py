@@ -1,20 +1,33 @@
-"""What a conflict check reads: the constraints that share a question with a scope, and their groups."""
+"""What a conflict check reads: the rules near a scope, and the members that can be witnesses."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memorykernel.core.evidence import PolicyEvidence
+from memorykernel.core.overlap import (
+    Groups,
+    KeyRange,
+    Meeting,
+    Overlap,
+    Standing,
+    list_boxes,
+    list_exact_values,
+    list_opposing,
+)
 from memorykernel.core.record import ConstraintContent, MembershipContent, Scope
 from memorykernel.core.request import AddConstraintV4, AddMembership, read_request
-from memorykernel.core.scope_pattern import matches
-from memorykernel.core.vocabulary import Effect, Match
+from memorykernel.core.scope_pattern import Specificity, encode_scope, matches, measure_scope
+from memorykernel.core.vocabulary import Authority, Effect, Field, Match, TruthStatus
+from memorykernel.ports import Nearby
 from memorykernel.wiring import Kernel
+
+from packages.memorykernel.tests.conflict_worlds import WIDE, compare_in_store
 
 VALUES = ("ada", "docs/", "docs/hr/", "docs/hr/pay", "docs/it/", "eve")
 PATTERNS = (
@@ -70,67 +83,154 @@ def kernel(world: Any, kit: Any) -> Kernel:
     return opened
 
 
-def read(kernel: Kernel, scope: Scope, effect: Effect | None = None, limit: int = 10_000) -> PolicyEvidence:
-    def job(transaction: Any) -> PolicyEvidence:
-        evidence: PolicyEvidence = transaction.read_overlapping(scope, effect=effect, limit=limit)
-        return evidence
-
-    return kernel.asking.memory.write(job, now_us=0)
+def look(kernel: Kernel, job: Callable[[Nearby], Overlap]) -> Overlap:
+    return kernel.asking.memory.look_around(job)
 
 
-def constraints(evidence: PolicyEvidence) -> list[ConstraintContent]:
-    return [each.content for each in evidence.candidates if isinstance(each.content, ConstraintContent)]
+def find(kernel: Kernel, scope: Scope, *, max_keys: int = 10_000, limit: int = 10_000) -> Overlap:
+    """Every rule near a scope, whatever its specificity."""
+
+    def job(nearby: Nearby) -> Overlap:
+        keys = encode_scope(scope)
+        groups, is_cut = nearby.list_groups(list_exact_values(keys), limit=100)
+        assert not is_cut
+        boxes = list_boxes(keys, groups, lambda _: True)
+        return nearby.find_rules(boxes, None, max_keys=max_keys, limit=limit)
+
+    return look(kernel, job)
+
+
+def scopes(read: Overlap) -> list[Scope]:
+    return [each.content.scope for each in read.candidates if isinstance(each.content, ConstraintContent)]
+
+
+def members(
+    kernel: Kernel, *meetings: Meeting, max_keys: int = 100, limit: int = 100
+) -> tuple[set[str], bool]:
+    read = look(kernel, lambda nearby: nearby.find_members(meetings, max_keys=max_keys, limit=limit))
+    found = [each.content for each in read.candidates]
+    return {
+        f"{each.group} {each.member}" for each in found if isinstance(each, MembershipContent)
+    }, read.is_cut
+
+
+EVERYTHING = make_scope(("*", Match.EXACT), ("*", Match.EXACT))
+STANDING = Standing(
+    effect=Effect.DENY,
+    authority=Authority.AUTHORITATIVE,
+    truth_status=TruthStatus.ASSERTED,
+    confidence=1.0,
+    specificity=Specificity(0, 0),
+)
 
 
 @settings(max_examples=60)
 @given(actor=st.sampled_from(PATTERNS), resource=st.sampled_from(PATTERNS))
-def test_every_constraint_that_shares_a_question_is_read(
+def test_every_constraint_that_shares_a_question_is_found(
     kernel: Kernel, actor: tuple[str, Match], resource: tuple[str, Match]
 ) -> None:
     scope = make_scope(actor, resource)
-    found = {each.scope for each in constraints(read(kernel, scope))}
-    every = {
-        each.scope for each in constraints(read(kernel, make_scope(("*", Match.EXACT), ("*", Match.EXACT))))
-    }
+    found, every = set(scopes(find(kernel, scope))), set(scopes(find(kernel, EVERYTHING)))
     assert len(every) == len(PATTERNS) ** 2
     assert {each for each in every if shares_a_question(scope, each)} <= found <= every
 
 
 def test_what_cannot_share_a_question_is_left_out(kernel: Kernel) -> None:
-    found = constraints(read(kernel, make_scope(("eve", Match.EXACT), ("docs/it/", Match.PREFIX))))
-    assert {each.scope.actor for each in found} == {"eve", "*"}
-    assert {each.scope.resource for each in found} == {"*", "docs/", "docs/it/"}
+    found = scopes(find(kernel, make_scope(("eve", Match.EXACT), ("docs/it/", Match.PREFIX))))
+    assert {each.actor for each in found} == {"eve", "*"}
+    assert {each.resource for each in found} - {"staff", "papers"} == {"*", "docs/", "docs/it/"}
 
 
-def test_only_the_effect_that_was_asked_for_and_at_most_so_many_the_newest_first(kernel: Kernel) -> None:
-    everything = make_scope(("*", Match.EXACT), ("*", Match.EXACT))
-    assert {each.effect for each in constraints(read(kernel, everything, Effect.DENY))} == {Effect.DENY}
-    both = constraints(read(kernel, everything))
-    assert len(both) == len(constraints(read(kernel, everything, Effect.ALLOW))) + len(
-        constraints(read(kernel, everything, Effect.DENY))
-    )
-    newest = constraints(read(kernel, everything, limit=2))
-    assert {each.scope.resource for each in newest} == {"staff", "papers"}
+@settings(max_examples=30)
+@given(actor=st.sampled_from(PATTERNS), resource=st.sampled_from(PATTERNS), effect=st.sampled_from(Effect))
+def test_rules_of_one_standing_are_those_that_nothing_but_the_scope_tells_apart(
+    kernel: Kernel, actor: tuple[str, Match], resource: tuple[str, Match], effect: Effect
+) -> None:
+    scope = make_scope(actor, resource)
+    standing = STANDING._replace(effect=effect, specificity=measure_scope(scope), confidence=0.5)
 
+    def job(nearby: Nearby) -> Overlap:
+        keys = encode_scope(scope)
+        groups, _ = nearby.list_groups(list_exact_values(keys), limit=100)
+        boxes = list_opposing(keys, groups, standing.specificity)
+        return nearby.find_rules(boxes, standing, max_keys=10_000, limit=10_000)
 
-def test_the_members_of_every_group_that_is_named_come_with_them(kernel: Kernel) -> None:
-    evidence = read(kernel, make_scope(("staff", Match.GROUP), ("ada", Match.EXACT)))
-    members = {each.content for each in evidence.candidates if isinstance(each.content, MembershipContent)}
-    assert {(each.field, each.group) for each in members} == {
-        ("actor", "staff"),
-        ("actor", "papers"),
-        ("resource", "papers"),
-        ("resource", "staff"),
+    near = {
+        (each.content.scope, each.effective_confidence)
+        for each in find(kernel, scope).candidates
+        if isinstance(each.content, ConstraintContent)
+        and each.content.effect is effect
+        and measure_scope(each.content.scope) == standing.specificity
     }
+    wanted = {found for found, confidence in near if confidence == standing.confidence}
+    assert set(scopes(look(kernel, job))) == wanted
 
 
-def test_a_write_that_is_refused_leaves_nothing(kernel: Kernel, tmp_path: Path) -> None:
-    before = kernel.check_integrity().memory_head
+def test_of_one_key_the_newest_are_read_and_what_is_left_out_is_told(kernel: Kernel, kit: Any) -> None:
+    body = kit.constraint() | {"actor": "new", "action": "read", "resource": "new"}
+    wrote = [
+        kernel.remembering.add_record(read_request(body, AddConstraintV4, strict=True)).memory_version_id
+        for _ in range(5)
+    ]
+    same = make_scope(("new", Match.EXACT), ("new", Match.EXACT))
+    whole = find(kernel, same)
+    assert not whole.is_cut
+    for read in (find(kernel, same, limit=3), find(kernel, same, max_keys=3)):
+        assert {each.memory_version_id for each in read.candidates} >= set(wrote[2:])
+        assert not {each.memory_version_id for each in read.candidates} & {wrote[0]}
+        assert read.is_cut
 
-    def job(transaction: Any) -> None:
-        transaction.read_overlapping(make_scope(("*", Match.EXACT), ("*", Match.EXACT)), effect=None, limit=1)
-        raise ValueError("no")
 
-    with pytest.raises(ValueError, match="no"):
-        kernel.asking.memory.write(job, now_us=0)
-    assert kernel.check_integrity().memory_head == before
+def test_groups_of_a_value_are_listed_up_to_a_bound(kernel: Kernel) -> None:
+    value = (Field.ACTOR, "ada")
+
+    def groups(limit: int) -> tuple[list[str], bool]:
+        found: list[tuple[Groups, bool]] = []
+
+        def job(nearby: Nearby) -> Overlap:
+            found.append(nearby.list_groups([value, (Field.ACTION, "ada")], limit=limit))
+            return Overlap(candidates=(), supersessions=(), is_cut=False)
+
+        look(kernel, job)
+        return sorted(found[0][0].get(value, ())), found[0][1]
+
+    assert groups(2) == (["papers", "staff"], False)
+    listed, is_cut = groups(1)
+    assert (len(listed), is_cut) == (1, True)
+
+
+def test_only_members_that_can_be_witnesses_are_read(kernel: Kernel) -> None:
+    ada = Meeting(Field.ACTOR, "papers", KeyRange("ada", "ada"))
+    assert members(kernel, ada) == ({"papers ada"}, False)
+    docs = Meeting(Field.ACTOR, "papers", KeyRange("docs/", "docs0"))
+    assert members(kernel, docs) == ({"papers docs/hr/pay"}, False)
+    anyone = Meeting(Field.ACTOR, "papers", KeyRange("", "~"))
+    assert members(kernel, anyone) == ({"papers ada", "papers docs/hr/pay"}, False)
+    assert members(kernel, anyone, limit=1) == ({"papers ada"}, True)
+    both = Meeting(Field.ACTOR, "papers", KeyRange("", "~"), "staff")
+    assert members(kernel, both) == ({"papers ada", "staff ada"}, False)
+    assert members(kernel, both, max_keys=1) == ({"papers ada", "staff ada"}, False)
+    nobody = Meeting(Field.ACTOR, "papers", KeyRange("", "~"), "nobody")
+    assert members(kernel, nobody) == (set(), False)
+
+
+def test_of_two_large_groups_some_members_are_compared_and_that_is_told(kernel: Kernel, kit: Any) -> None:
+    common = {
+        key: value for key, value in kit.constraint().items() if key not in (*FIELDS, "action", "effect")
+    }
+    for number in range(3):
+        for group in ("left", "right"):
+            body = common | {"field": "actor", "group": group, "member": f"{group} {number}"}
+            kernel.remembering.add_record(read_request(body, AddMembership, strict=True))
+    apart = Meeting(Field.ACTOR, "left", KeyRange("", "~"), "right")
+    assert members(kernel, apart, max_keys=3) == (set(), False)
+    assert members(kernel, apart, max_keys=2) == (set(), True)
+
+
+@pytest.mark.parametrize("bounds", [{}, {"max_keys": 6, "max_rules": 2, "max_members": 1}])
+def test_what_is_left_out_hides_no_conflict_of_a_small_universe(world: Any, bounds: dict[str, int]) -> None:
+    memory = world.open().asking.memory
+    check = dataclasses.replace(WIDE, **bounds)
+    compared = [compare_in_store(memory, seed, check) for seed in range(70_000, 70_250)]
+    assert sum(pairs > 0 for pairs, _ in compared) > 10
+    assert any(truncated for _, truncated in compared) is bool(bounds)

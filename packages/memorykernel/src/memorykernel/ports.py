@@ -5,13 +5,14 @@ Every method of a store reads or writes one consistent state, and raises only er
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, TypeVar
 
 from memorykernel.core.admission import NewRecord
 from memorykernel.core.bundle import BundleFile, Manifest, Member, StoreState
 from memorykernel.core.evidence import PolicyEvidence, RecallEvidence, Snapshot
+from memorykernel.core.overlap import Box, Groups, Meeting, Overlap, Standing, Value
 from memorykernel.core.proof import ProofEntry, ProofInput
 from memorykernel.core.published import PublishedAnswer, PublishedManifest
 from memorykernel.core.question import PolicyQuestion
@@ -21,7 +22,7 @@ from memorykernel.core.stored_question import StoredAnswer, StoredQuestion
 from memorykernel.core.stored_record import KeptRequest, StoredRecord
 from memorykernel.core.ticket import Ticket
 from memorykernel.core.vector import Model
-from memorykernel.core.vocabulary import Effect, RecordType
+from memorykernel.core.vocabulary import RecordType
 
 Result = TypeVar("Result")
 
@@ -42,6 +43,41 @@ class Ids(Protocol):
         ...
 
 
+class Nearby(Protocol):
+    """What a conflict check reads of one state; every read is bounded, whatever the store holds."""
+
+    def list_groups(self, values: Collection[Value], *, limit: int) -> tuple[Groups, bool]:
+        """The groups that values are members of, at any time; whether some were left out.
+
+        Args:
+            values: Each with its field. limit: How many groups of each to list at most.
+        """
+        ...
+
+    def find_rules(
+        self, boxes: Sequence[Box], standing: Standing | None, *, max_keys: int, limit: int
+    ) -> Overlap:
+        """The constraints whose keys lie in boxes, of one key the newest first.
+
+        Args:
+            boxes: Where to look, in this order.
+            standing: Only rules of this standing; None for all.
+            max_keys: How many keys to look at; a box without any counts as one.
+            limit: How many constraints to read, the newest of those found.
+        """
+        ...
+
+    def find_members(self, meetings: Iterable[Meeting], *, max_keys: int, limit: int) -> Overlap:
+        """The memberships that are asked for.
+
+        Args:
+            meetings: What to look for.
+            max_keys: Of how many members to look whether they are in another group too.
+            limit: How many memberships to read for each meeting.
+        """
+        ...
+
+
 class WriteTransaction(Protocol):
     """One write in the making: what it reads is what it writes upon, and all of it is kept or nothing."""
 
@@ -57,18 +93,8 @@ class WriteTransaction(Protocol):
         """As `Memory.load_record`, with what this write has added."""
         ...
 
-    def read_overlapping(self, scope: Scope, *, effect: Effect | None, limit: int) -> PolicyEvidence:
-        """Read what can contradict a constraint.
-
-        Args:
-            scope: The constraint's. effect: The effect of the constraints to read; None for both. limit: At
-            most so many constraints, the newest first; ask for one more to see whether there are more.
-
-        Returns:
-            Constraints of the effect that can match a question that `scope` matches too: in each field one of
-            the two is `*` or a group, or both are equal, or one is a prefix of the other. With them every
-            membership of the groups that they and `scope` name, and the supersessions of all these.
-        """
+    def look_around(self) -> Nearby:
+        """What is near, with what this write has added."""
         ...
 
     def add_record(self, new: NewRecord) -> str:
@@ -194,8 +220,8 @@ class Memory(Protocol):
         """
         ...
 
-    def read_overlapping(self, scope: Scope, *, effect: Effect | None, limit: int) -> PolicyEvidence:
-        """Read what can contradict a constraint, outside of a write; as `WriteTransaction.read_overlapping`.
+    def look_around(self, job: Callable[[Nearby], Result]) -> Result:
+        """Run a job that reads one state, outside of a write.
 
         Raises:
             QueryFailed: The store could not.

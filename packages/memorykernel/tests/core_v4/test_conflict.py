@@ -27,6 +27,7 @@ from packages.memorykernel.tests.core_v4.small_world import (
 )
 
 Pair = frozenset[str]
+CHOICES = {**PATTERNS, Field.ACTOR: (*PATTERNS[Field.ACTOR], ("night", Match.GROUP))}
 ALL = {
     Field.ACTOR: ("ann", "eve", "ops/", "ops/x", "ops/night/", "ops/night/eve", "ops/night/x", "x"),
     Field.ACTION: ("use", "run", "x"),
@@ -37,7 +38,7 @@ ALL = {
 
 def deal_scope(dice: random.Random) -> dict[str, Any]:
     scope: dict[str, Any] = {}
-    for field, choices in PATTERNS.items():
+    for field, choices in CHOICES.items():
         value, match = dice.choice(choices)
         scope |= {field.value: value, f"{field}_match": match}
     return scope
@@ -62,6 +63,7 @@ def deal_membership(dice: random.Random, number: int, *, most: int) -> Candidate
     field, group, member = dice.choice(
         [
             *((Field.ACTOR, "staff", each) for each in ("ann", "eve", "ops/x", "ops/night/eve")),
+            *((Field.ACTOR, "night", each) for each in ("eve", "ops/x", "ops/night/eve")),
             (Field.ACTION, "tools", "use"),
             (Field.ACTION, "tools", "run"),
         ]

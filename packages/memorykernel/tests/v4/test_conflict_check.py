@@ -2,47 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from memorykernel.core.admission import Fresh, admit_record
-from memorykernel.core.evidence import PolicyEvidence
+from memorykernel.core.admission import Fresh, NewRecord, admit_record
+from memorykernel.core.overlap import Box, Groups, Meeting, Overlap, Standing, Value
 from memorykernel.core.request import AddConstraintV4, read_request
 from memorykernel.core.stored_record import StoredRecord
-from memorykernel.service.conflict_check import MAX_SCOPES, ConflictCheck
+from memorykernel.service.conflict_check import MAX_SUPERSEDED
+from memorykernel.service.guarding import IN_WRITE
+
+NONE = Overlap(candidates=(), supersessions=(), is_cut=False)
 
 
-class Shelf:
-    """A store of as many records as are asked for, each with a scope of its own."""
+class Nowhere:
+    """A state that holds nothing, and counts where it was asked to look."""
 
-    def __init__(self, kit: Any) -> None:
-        self._kit = kit
-        self.read = 0
+    def __init__(self) -> None:
+        self.boxes = 0
 
-    def load_record(self, memory_version_id: str) -> StoredRecord:
-        body = self._kit.constraint(f"actor {memory_version_id}")
-        fresh = Fresh(memory_version_id=memory_version_id, memory_id=memory_version_id, now_us=0)
-        record = admit_record(read_request(body, AddConstraintV4, strict=True), fresh).record
-        return StoredRecord(
-            record=record,
-            recorded_at_us=0,
-            entry_seq=1,
-            head="0" * 64,
-            superseded_by=(),
-            contradicted_by=(),
-        )
+    def list_groups(self, values: Collection[Value], *, limit: int) -> tuple[Groups, bool]:
+        return {}, False
 
-    def read_overlapping(self, *_: object, **__: object) -> PolicyEvidence:
-        self.read += 1
-        return PolicyEvidence(head="0" * 64, candidates=(), supersessions=(), version_index=b"")
+    def find_rules(
+        self, boxes: Sequence[Box], standing: Standing | None, *, max_keys: int, limit: int
+    ) -> Overlap:
+        self.boxes += len(boxes)
+        return NONE
+
+    def find_members(self, meetings: Iterable[Meeting], *, max_keys: int, limit: int) -> Overlap:
+        return NONE
 
 
-def test_a_write_that_supersedes_many_reads_around_a_few_and_says_so(kit: Any) -> None:
-    check = ConflictCheck(max_constraints=200, max_steps=20_000)
-    fresh = Fresh(memory_version_id="0" * 26, memory_id="0" * 26, now_us=0)
-    for superseded, reads, truncated in ((10, 11, False), (3 * MAX_SCOPES, MAX_SCOPES, True)):
-        ids = [f"01J{number:023d}" for number in range(superseded)]
-        body = kit.constraint("maker", supersedes=ids)
-        new = admit_record(read_request(body, AddConstraintV4, strict=True), fresh)
-        shelf = Shelf(kit)
-        found = check.check_record(shelf, new)
-        assert (shelf.read, found.truncated) == (reads, truncated)
+def admit(kit: Any, number: int, actor: str, **changes: Any) -> NewRecord:
+    fresh = Fresh(memory_version_id=f"01J{number:023d}", memory_id=f"01J{number:023d}", now_us=0)
+    return admit_record(read_request(kit.constraint(actor, **changes), AddConstraintV4, strict=True), fresh)
+
+
+def store(new: NewRecord) -> StoredRecord:
+    return StoredRecord(
+        record=new.record,
+        recorded_at_us=0,
+        entry_seq=1,
+        head="0" * 64,
+        superseded_by=(),
+        contradicted_by=(),
+    )
+
+
+def test_a_write_that_supersedes_many_looks_around_a_few_and_says_so(kit: Any) -> None:
+    looked = []
+    for superseded, truncated in ((MAX_SUPERSEDED, False), (3 * MAX_SUPERSEDED, True)):
+        targets = [store(admit(kit, number, f"actor {number}")) for number in range(superseded)]
+        new = admit(kit, 999, "maker", supersedes=[each.record.memory_version_id for each in targets])
+        nearby = Nowhere()
+        assert IN_WRITE.check_record(nearby, new, targets).truncated is truncated
+        looked.append(nearby.boxes)
+    assert looked[0] == looked[1]
+
+
+def test_a_new_version_of_a_rule_uncovers_nothing_and_a_lesser_or_passing_one_may(kit: Any) -> None:
+    old = store(admit(kit, 1, "ada"))
+    named = [old.record.memory_version_id]
+    looked = {}
+    for name, changes in (
+        ("same", {}),
+        ("other effect", {"effect": "allow"}),
+        ("ends", {"expires_at": "2030-01-01T00:00:00Z"}),
+        ("less sure", {"truth_status": "inferred", "confidence": 0.5}),
+        ("retracted", {"truth_status": "retracted"}),
+        ("elsewhere", {"action": "lend"}),
+    ):
+        nearby = Nowhere()
+        IN_WRITE.check_record(nearby, admit(kit, 2, "ada", supersedes=named, **changes), [old])
+        looked[name] = nearby.boxes > 1
+    assert [name for name, below in looked.items() if not below] == ["same", "other effect"]

@@ -13,18 +13,18 @@ from memorykernel.adapters.postgres_database import OutcomeUnknown, PostgresData
 from memorykernel.adapters.postgres_evidence import ask_policy, ask_terms, ask_types
 from memorykernel.adapters.postgres_history import list_versions, load_record
 from memorykernel.adapters.postgres_line import describe_error
-from memorykernel.adapters.postgres_overlap import read_overlapping
+from memorykernel.adapters.postgres_overlap import PostgresNearby
 from memorykernel.adapters.postgres_snapshot import find_snapshot
 from memorykernel.adapters.postgres_write import PostgresWrite
 from memorykernel.adapters.sqlite_evidence import decode_policy, decode_recall
 from memorykernel.core.admission import NewRecord
 from memorykernel.core.evidence import PolicyEvidence, RecallEvidence, Snapshot
 from memorykernel.core.question import PolicyQuestion
-from memorykernel.core.record import Link, Scope
+from memorykernel.core.record import Link
 from memorykernel.core.stored_record import StoredRecord
-from memorykernel.core.vocabulary import Effect, RecordType
+from memorykernel.core.vocabulary import RecordType
 from memorykernel.errors import QueryFailed, WriteFailed
-from memorykernel.ports import Result, WriteTransaction
+from memorykernel.ports import Nearby, Result, WriteTransaction
 
 _NAMES: Final = """
 SELECT record_seq, memory_id || ':' || memory_version_id FROM records
@@ -78,10 +78,10 @@ class PostgresMemory:
         except psycopg.Error as exc:
             raise WriteFailed(f"nothing was kept: {describe_error(exc)}; repeat the write") from exc
 
-    def read_overlapping(self, scope: Scope, *, effect: Effect | None, limit: int) -> PolicyEvidence:
+    def look_around(self, job: Callable[[Nearby], Result]) -> Result:
         """See `ports.Memory`."""
         with _as_query_failed(), self._database.reading() as reading:
-            return read_overlapping(reading, scope, effect, limit)
+            return job(PostgresNearby(reading))
 
     def load_record(self, memory_version_id: str) -> StoredRecord | None:
         """See `ports.Memory`."""

@@ -1,126 +1,222 @@
-"""Reading the constraints in PostgreSQL that can match a question which a given scope matches too.
+"""Reading what a conflict check looks at in PostgreSQL; see `ports.Nearby`.
 
-The way is SQLite's (see `sqlite_overlap`): the keys that overlap with each field of the scope are few and are
-listed, then the constraints that have one of them in every field are read.
+As in `sqlite_overlap`, a bound on the rows is a bound on the work. All boxes that the same index finds in the
+same way are one statement, which saves round trips.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from functools import cache
 from typing import Any, Final
 
-from memorykernel.adapters.postgres_database import Reading
-from memorykernel.adapters.postgres_evidence import CANDIDATE, among
-from memorykernel.adapters.postgres_line import Row
-from memorykernel.adapters.rows import decode_candidate, decode_claim
-from memorykernel.core.evidence import Candidate, PolicyEvidence
-from memorykernel.core.record import ConstraintContent, Scope
-from memorykernel.core.scope_pattern import list_keys
-from memorykernel.core.vocabulary import WILDCARD, Effect, Field, Match
+import msgspec
 
-_HEAD: Final = "SELECT head FROM memory_chain ORDER BY entry_seq DESC LIMIT 1"
+from memorykernel.adapters.postgres_database import Reading
+from memorykernel.adapters.postgres_evidence import CANDIDATE
+from memorykernel.adapters.rows import decode_overlap, encode_standing
+from memorykernel.core.overlap import (
+    Box,
+    Groups,
+    Meeting,
+    Order,
+    Overlap,
+    Standing,
+    Value,
+    choose_order,
+    is_inside,
+)
+from memorykernel.core.scope_pattern import measure_keys
+from memorykernel.core.vocabulary import Field
+
+KEYS: Final = ("actor_key", "action_key", "resource_key")
+
 _RECORDS: Final = f"""
 SELECT s.memory_version_id, s.authority, s.truth_status, s.effective_at_us, {CANDIDATE}
-FROM unnest(%s::bigint[]) WITH ORDINALITY wanted (record_seq, place)
-JOIN records r ON r.record_seq = wanted.record_seq
+FROM (
+  SELECT * FROM records WHERE record_seq = ANY(%(record_seqs)s::bigint[])
+  {{condition}} ORDER BY record_seq DESC LIMIT %(limit)s
+) r
 LEFT JOIN links l ON l.to_version_id = r.memory_version_id AND l.relation = 'supersedes'
 LEFT JOIN records s ON s.memory_version_id = l.from_version_id
-ORDER BY place
+ORDER BY r.record_seq DESC
 """  # noqa: S608  # column names
-_NEWEST: Final = """
-SELECT record_seq FROM records WHERE record_type = 'constraint' AND effect = ANY(%(effects)s::text[])
-ORDER BY record_seq DESC LIMIT %(limit)s
+_OF_STANDING: Final = """AND effect = %(effect)s AND authority = %(authority)s
+  AND truth_status = %(truth_status)s AND coalesce(confidence, %(neutral)s) = %(confidence)s"""
+_ANY: Final = _RECORDS.format(condition="")
+_EQUAL: Final = _RECORDS.format(condition=_OF_STANDING)
+GROUPS_SQL: Final = """
+SELECT field, member, m.group_name FROM unnest(%(fields)s::text[], %(members)s::text[]) w (field, member)
+CROSS JOIN LATERAL (
+  SELECT group_name FROM memberships o WHERE o.field = w.field
+  AND left(o.member, 200) = left(w.member, 200) AND o.member = w.member
+  LIMIT %(limit)s
+) m
 """
-_AMONG: Final = """
-SELECT record_seq FROM constraint_scopes JOIN records USING (record_seq)
-WHERE {conditions} AND effect = ANY(%(effects)s::text[]) ORDER BY record_seq DESC LIMIT %(limit)s
+MEMBERS_SQL: Final = """
+SELECT place, m.record_seq FROM unnest(
+  %(fields)s::text[], %(groups)s::text[], %(lows)s::text[], %(highs)s::text[]
+) WITH ORDINALITY w (field, group_name, low, high, place)
+CROSS JOIN LATERAL (
+  SELECT record_seq FROM memberships o WHERE o.field = w.field
+  AND left(o.group_name, 200) = left(w.group_name, 200)
+  AND o.group_name = w.group_name
+  AND left(o.member, 200) BETWEEN left(w.low, 200) AND left(w.high, 200)
+  AND o.member BETWEEN w.low AND w.high
+  ORDER BY left(o.member, 200), record_seq LIMIT %(limit)s
+) m
 """
-_WITHIN: Final = (
-    "left({column}, 200) BETWEEN left(%({low})s, 200) AND left(%({high})s, 200)"
-    " AND {column} >= %({low})s AND {column} < %({high})s"
-)
-_IS: Final = "left({column}, 200) = left(%(value)s, 200) AND {column} = %(value)s"
-_GROUPS_OF: Final = f"""
-SELECT DISTINCT '@' || group_name FROM memberships
-WHERE field = %(field)s AND {_IS.format(column="member")}
-"""  # noqa: S608  # column names
-_BESIDE: Final = f"""
-SELECT DISTINCT m.member, '@' || o.group_name FROM memberships m
-JOIN memberships o ON o.field = m.field AND left(o.member, 200) = left(m.member, 200) AND o.member = m.member
-WHERE m.field = %(field)s AND {_IS.format(column="m.group_name")}
-"""  # noqa: S608  # column names
-_BELOW: Final = f"""
-SELECT DISTINCT {{field}}_key FROM constraint_scopes
-WHERE {_WITHIN.format(column="{field}_key", low="exact", high="exact_end")}
-UNION SELECT DISTINCT {{field}}_key FROM constraint_scopes
-WHERE {_WITHIN.format(column="{field}_key", low="prefix", high="prefix_end")}
-UNION SELECT '@' || group_name FROM memberships
-WHERE field = %(field)s AND {_WITHIN.format(column="member", low="value", high="value_end")}
-"""  # noqa: S608  # column names
-_MEMBERSHIPS: Final = f"""
-SELECT record_seq FROM memberships
-JOIN unnest(%s::text[], %s::text[]) wanted (field, group_name) USING (field, group_name)
-WHERE {among("group_name", "%s::text[]")} ORDER BY record_seq
-"""  # noqa: S608  # column names
+_SIZE: Final = """
+SELECT count(*) FROM (SELECT FROM memberships WHERE field = %s AND left(group_name, 200) = left(%s, 200)
+  AND group_name = %s LIMIT %s) few
+"""
+COMMON_SQL: Final = """
+SELECT a.record_seq, b.record_seq FROM (
+  SELECT member, record_seq FROM memberships WHERE field = %(field)s
+  AND left(group_name, 200) = left(%(small)s, 200) AND group_name = %(small)s
+  ORDER BY left(member, 200), record_seq LIMIT %(max_keys)s
+) a CROSS JOIN LATERAL (
+  SELECT record_seq FROM memberships o WHERE o.field = %(field)s AND left(o.member, 200) = left(a.member, 200)
+  AND left(o.group_name, 200) = left(%(large)s, 200) AND o.member = a.member AND o.group_name = %(large)s
+) b LIMIT %(limit)s
+"""
 
 
-def read_overlapping(reading: Reading, scope: Scope, effect: Effect | None, limit: int) -> PolicyEvidence:
-    """See `ports.WriteTransaction`."""
-    head = bytes(reading.read(_HEAD)[0][0]).hex()
-    rows = reading.read(_RECORDS, (_find_constraints(reading, scope, effect, limit),))
-    constraints = _decode(rows)
-    members = reading.read(_RECORDS, (_find_memberships(reading, scope, constraints),))
-    claims = tuple(decode_claim(row[4], row[:4]) for row in (*rows, *members) if row[0] is not None)
-    return PolicyEvidence(head=head, candidates=(*constraints, *_decode(members)), supersessions=claims)
+class PostgresNearby:
+    """What is near in one state.
 
+    Args:
+        reading: The transaction.
+    """
 
-def _find_constraints(reading: Reading, scope: Scope, effect: Effect | None, limit: int) -> list[int]:
-    effects = [each.value for each in (Effect if effect is None else (effect,))]
-    asked: dict[str, Any] = {"effects": effects, "limit": limit}
-    conditions = []
-    for field, value, match in scope.patterns():
-        if match is not Match.EXACT or value != WILDCARD:
-            conditions.append(among(f"{field}_key", f"%({field})s::text[]"))
-            asked[field.value] = sorted(_list_overlapping_keys(reading, field, value, match))
-    statement = _AMONG.format(conditions=" AND ".join(conditions)) if conditions else _NEWEST
-    return [record_seq for (record_seq,) in reading.read(statement, asked)]
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
 
+    def list_groups(self, values: Collection[Value], *, limit: int) -> tuple[Groups, bool]:
+        """See `ports.Nearby`."""
+        found: defaultdict[Value, dict[str, None]] = defaultdict(dict)
+        if values:
+            fields, members = map(list, zip(*values, strict=True))
+            asked = {"fields": fields, "members": members, "limit": limit + 1}
+            for field, member, group in self._reading.read(GROUPS_SQL, asked):
+                found[Field(field), member][group] = None
+        is_cut = any(len(each) > limit for each in found.values())
+        return {value: list(names)[:limit] for value, names in found.items()}, is_cut
 
-def _list_overlapping_keys(reading: Reading, field: Field, value: str, match: Match) -> set[str]:
-    asked = {"field": field.value, "value": value}
-    if match is Match.EXACT:
-        return {*list_keys(value), *(key for (key,) in reading.read(_GROUPS_OF, asked))}
-    if match is Match.GROUP:
-        keys = {f"@{value}", *list_keys(WILDCARD)}
-        for member, group_key in reading.read(_BESIDE, asked):
-            keys.update((group_key, *list_keys(member)))
-        return keys
-    # A prefix ends with an ASCII character, and so has a next text that begins with none of its values.
-    beyond = value[:-1] + chr(ord(value[-1]) + 1)
-    asked |= {"value_end": beyond, "exact": f"={value}", "exact_end": f"={beyond}"}
-    asked |= {"prefix": f"^{value}", "prefix_end": f"^{beyond}"}
-    return {*list_keys(value), *(key for (key,) in reading.read(_BELOW.format(field=field), asked))}
+    def find_rules(
+        self, boxes: Sequence[Box], standing: Standing | None, *, max_keys: int, limit: int
+    ) -> Overlap:
+        """See `ports.Nearby`."""
+        found: set[int] = set()
+        left = max_keys
+        for statement, asked, together in _plan(boxes[:max_keys]):
+            rows = self._reading.read(statement, asked | {"limit": left + 1})
+            found.update(
+                row[3]
+                for row in rows
+                if any(is_inside(row[:3], box) for box in together)
+                and (standing is None or measure_keys(row[:3]) == standing.specificity)
+            )
+            left -= max(len(together), len(rows))
+            if left < 0:
+                break
+        read = self._read_records(found, standing, limit)
+        return msgspec.structs.replace(read, is_cut=read.is_cut or left < 0 or len(boxes) > max_keys)
 
+    def find_members(self, meetings: Iterable[Meeting], *, max_keys: int, limit: int) -> Overlap:
+        """See `ports.Nearby`."""
+        asked = list(meetings)
+        found, is_cut = self._find_in_ranges([each for each in asked if each.other_group is None], limit)
+        for each in asked:
+            if each.other_group is not None:
+                record_seqs, more = self._find_common(each, each.other_group, max_keys, limit)
+                found.update(record_seqs)
+                is_cut |= more
+        return msgspec.structs.replace(self._read_records(found, None, len(found)), is_cut=is_cut)
 
-def _find_memberships(reading: Reading, scope: Scope, constraints: Iterable[Candidate]) -> list[int]:
-    scopes = [
-        scope,
-        *(each.content.scope for each in constraints if isinstance(each.content, ConstraintContent)),
-    ]
-    named = sorted(
-        {
-            (field.value, value)
-            for each in scopes
-            for field, value, match in each.patterns()
-            if match is Match.GROUP
+    def _find_in_ranges(self, meetings: Sequence[Meeting], limit: int) -> tuple[set[int], bool]:
+        if not meetings:
+            return set(), False
+        asked = {
+            "fields": [each.field.value for each in meetings],
+            "groups": [each.group for each in meetings],
+            "lows": [each.members.low for each in meetings],
+            "highs": [each.members.high for each in meetings],
+            "limit": limit + 1,
         }
+        by_place: defaultdict[int, list[int]] = defaultdict(list)
+        for place, record_seq in self._reading.read(MEMBERS_SQL, asked):
+            by_place[place].append(record_seq)
+        is_cut = any(len(each) > limit for each in by_place.values())
+        return {record_seq for each in by_place.values() for record_seq in each[:limit]}, is_cut
+
+    def _find_common(self, meeting: Meeting, other: str, max_keys: int, limit: int) -> tuple[list[int], bool]:
+        field = meeting.field.value
+        (mine,), (yours,) = (
+            self._reading.read(_SIZE, (field, each, each, max_keys + 1))[0] for each in (meeting.group, other)
+        )
+        small, large = (meeting.group, other) if mine <= yours else (other, meeting.group)
+        asked = {"field": field, "small": small, "large": large, "max_keys": max_keys, "limit": limit + 1}
+        rows = self._reading.read(COMMON_SQL, asked)
+        is_cut = len(rows) > limit or min(mine, yours) > max_keys
+        return [record_seq for row in rows[:limit] for record_seq in row], is_cut
+
+    def _read_records(self, record_seqs: Iterable[int], standing: Standing | None, limit: int) -> Overlap:
+        asked: dict[str, Any] = {"record_seqs": list(record_seqs), "limit": limit + 1}
+        if not asked["record_seqs"]:
+            return decode_overlap([], limit)
+        if standing is None:
+            return decode_overlap(self._reading.read(_ANY, asked), limit)
+        return decode_overlap(self._reading.read(_EQUAL, asked | encode_standing(standing)), limit)
+
+
+def _plan(boxes: Sequence[Box]) -> list[tuple[str, dict[str, Any], list[Box]]]:
+    """One statement for all boxes that are found in the same way."""
+    ways: dict[tuple[Order, int], list[Box]] = {}
+    for box in boxes:
+        ways.setdefault(choose_order(box), []).append(box)
+    return [
+        (
+            find_keys(order, pinned),
+            {
+                f"{end}{place}": [getattr(box[each], end) for box in together]
+                for place, each in enumerate(order[: pinned + 1])
+                for end in ("low", "high")
+            },
+            together,
+        )
+        for (order, pinned), together in ways.items()
+    ]
+
+
+@cache
+def find_keys(order: Order, pinned: int) -> str:
+    """The statement that lists the keys in boxes, and perhaps some beside them.
+
+    Args:
+        order: Of the fields. pinned: How many of them have one key in every box.
+    """
+    used = order[: pinned + 1]
+    names = [f"{end}{place}" for place in range(len(used)) for end in ("low", "high")]
+    conditions = [_write_condition(KEYS[each], place, place < pinned) for place, each in enumerate(used)]
+    newest = (
+        "record_seq DESC"
+        if pinned == len(order)
+        else ", ".join(f"left({KEYS[each]}, 200)" for each in order[pinned:])
     )
-    if not named:
-        return []
-    fields, groups = map(list, zip(*named, strict=True))
-    return [record_seq for (record_seq,) in reading.read(_MEMBERSHIPS, (fields, groups, groups, groups))]
+    return f"""
+SELECT found.* FROM unnest({", ".join(f"%({name})s::text[]" for name in names)}) box ({", ".join(names)})
+CROSS JOIN LATERAL (
+  SELECT {", ".join(KEYS)}, record_seq FROM constraint_scopes
+  WHERE {" AND ".join(conditions)} ORDER BY {newest} LIMIT %(limit)s
+) found LIMIT %(limit)s
+"""  # noqa: S608  # column names
 
 
-def _decode(rows: list[Row]) -> tuple[Candidate, ...]:
-    distinct = {row[4]: row[4:] for row in rows}
-    return tuple(map(decode_candidate, distinct.values()))
+def _write_condition(name: str, place: int, is_one: bool) -> str:
+    low, high = f"box.low{place}", f"box.high{place}"
+    if is_one:
+        return f"left({name}, 200) = left({low}, 200) AND {name} = {low}"
+    within = f"left({name}, 200) BETWEEN left({low}, 200) AND left({high}, 200)"
+    return f"{within} AND {name} BETWEEN {low} AND {high}"

@@ -81,8 +81,9 @@ CREATE TABLE constraint_scopes (
 CREATE INDEX constraint_scopes_by_key ON constraint_scopes
   (left(actor_key, 200), left(action_key, 200), left(resource_key, 200), record_seq);
 CREATE INDEX constraint_scopes_by_action ON constraint_scopes
-  (left(action_key, 200), left(resource_key, 200));
-CREATE INDEX constraint_scopes_by_resource ON constraint_scopes (left(resource_key, 200));
+  (left(action_key, 200), left(resource_key, 200), left(actor_key, 200));
+CREATE INDEX constraint_scopes_by_resource ON constraint_scopes
+  (left(resource_key, 200), left(actor_key, 200), left(action_key, 200));
 CREATE TABLE links (
   link_seq bigint PRIMARY KEY,
   from_version_id text COLLATE "C" NOT NULL REFERENCES records (memory_version_id) DEFERRABLE,

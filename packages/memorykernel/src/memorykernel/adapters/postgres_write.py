@@ -10,7 +10,7 @@ from typing import Final
 from memorykernel.adapters.postgres_chain import MemoryTip
 from memorykernel.adapters.postgres_database import Writing
 from memorykernel.adapters.postgres_history import load_record
-from memorykernel.adapters.postgres_overlap import read_overlapping
+from memorykernel.adapters.postgres_overlap import PostgresNearby
 from memorykernel.adapters.postgres_scopes import index_scope
 from memorykernel.adapters.postgres_terms import index_record
 from memorykernel.adapters.rows import (
@@ -23,11 +23,10 @@ from memorykernel.adapters.rows import (
 )
 from memorykernel.core.admission import NewRecord
 from memorykernel.core.chain import digest_entry
-from memorykernel.core.evidence import PolicyEvidence
-from memorykernel.core.record import Content, Link, Scope
+from memorykernel.core.record import Content, Link
 from memorykernel.core.stored_record import KeptRequest, StoredRecord
 from memorykernel.core.terms import describe_content
-from memorykernel.core.vocabulary import Effect, Relation
+from memorykernel.core.vocabulary import Relation
 from memorykernel.errors import WriteConflict
 
 TERM_INDEX_SCHEMA: Final = 3
@@ -96,9 +95,9 @@ class PostgresWrite:
         """See `ports.WriteTransaction`."""
         return load_record(self._writing.read, memory_version_id)
 
-    def read_overlapping(self, scope: Scope, *, effect: Effect | None, limit: int) -> PolicyEvidence:
+    def look_around(self) -> PostgresNearby:
         """See `ports.WriteTransaction`."""
-        return read_overlapping(self._writing, scope, effect, limit)
+        return PostgresNearby(self._writing)
 
     def add_record(self, new: NewRecord) -> str:
         """See `ports.WriteTransaction`."""

@@ -6,6 +6,7 @@ columns that came with schema 4 stand last and count in a digest only when one o
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +15,7 @@ from memorykernel.core.admission import NewRecord
 from memorykernel.core.chain import Value, digest_columns
 from memorykernel.core.evidence import Candidate, Supersession
 from memorykernel.core.instant import format_instant
+from memorykernel.core.overlap import Overlap, Standing
 from memorykernel.core.question import PolicyQuestion
 from memorykernel.core.record import (
     ConstraintContent,
@@ -34,7 +36,15 @@ from memorykernel.core.stored_question import (
 )
 from memorykernel.core.stored_record import StoredRecord
 from memorykernel.core.terms import describe_content
-from memorykernel.core.vocabulary import Authority, Effect, Field, Match, RecordType, TruthStatus
+from memorykernel.core.vocabulary import (
+    NEUTRAL_CONFIDENCE,
+    Authority,
+    Effect,
+    Field,
+    Match,
+    RecordType,
+    TruthStatus,
+)
 
 RECORD_COLUMNS: Final = (
     "memory_version_id",
@@ -261,6 +271,35 @@ def decode_claim(superseded_id: str, row: Row) -> Supersession:
         truth_status=_TRUTH_STATUS[row[2]],
         effective_at_us=row[3],
     )
+
+
+def decode_overlap(rows: list[Row], limit: int) -> Overlap:
+    """Read rows of a claim on a record and the record, as `decode_claim` and `decode_candidate` read them.
+
+    Args:
+        rows: One per record and claimant, a record's together, of `limit` + 1 records at most.
+        limit: How many records to keep.
+    """
+    distinct = {row[4]: row[4:] for row in rows}
+    kept = dict(islice(distinct.items(), limit))
+    return Overlap(
+        candidates=tuple(map(decode_candidate, kept.values())),
+        supersessions=tuple(
+            decode_claim(row[4], row[:4]) for row in rows if row[0] is not None and row[4] in kept
+        ),
+        is_cut=len(distinct) > limit,
+    )
+
+
+def encode_standing(standing: Standing) -> dict[str, str | float]:
+    """The parameters by which a statement finds rules of a standing."""
+    return {
+        "effect": standing.effect.value,
+        "authority": standing.authority.value,
+        "truth_status": standing.truth_status.value,
+        "confidence": standing.confidence,
+        "neutral": NEUTRAL_CONFIDENCE,
+    }
 
 
 def decode_scope(actor: str, action: str, resource: str, matching: str | None) -> Scope:

@@ -16,7 +16,7 @@ from memorykernel.adapters.sqlite_evidence import (
 )
 from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.sqlite_history import list_versions, load_record
-from memorykernel.adapters.sqlite_overlap import read_overlapping
+from memorykernel.adapters.sqlite_overlap import SqliteNearby
 from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, read_version
 from memorykernel.adapters.sqlite_snapshot import find_snapshot
 from memorykernel.adapters.sqlite_write import SqliteTransaction
@@ -24,11 +24,11 @@ from memorykernel.adapters.storage_fault import explain
 from memorykernel.core.admission import NewRecord
 from memorykernel.core.evidence import PolicyEvidence, RecallEvidence, Snapshot
 from memorykernel.core.question import PolicyQuestion
-from memorykernel.core.record import Link, Scope
+from memorykernel.core.record import Link
 from memorykernel.core.stored_record import StoredRecord
-from memorykernel.core.vocabulary import Effect, RecordType
+from memorykernel.core.vocabulary import RecordType
 from memorykernel.errors import QueryFailed, WriteFailed
-from memorykernel.ports import Result, WriteTransaction
+from memorykernel.ports import Nearby, Result, WriteTransaction
 
 
 class SqliteMemory:
@@ -75,10 +75,10 @@ class SqliteMemory:
         except sqlite3.Error as exc:
             raise WriteFailed(f"nothing was kept: {explain(exc)}") from exc
 
-    def read_overlapping(self, scope: Scope, *, effect: Effect | None, limit: int) -> PolicyEvidence:
+    def look_around(self, job: Callable[[Nearby], Result]) -> Result:
         """See `ports.Memory`."""
         with self._reading() as connection:
-            return read_overlapping(connection, scope, effect, limit)
+            return job(SqliteNearby(connection))
 
     def load_record(self, memory_version_id: str) -> StoredRecord | None:
         """See `ports.Memory`."""

@@ -1,14 +1,15 @@
-"""Reading the constraints that can match a question which a given scope matches too.
+"""Reading what a conflict check looks at in SQLite; see `ports.Nearby`.
 
-In a field that the scope leaves open (`*`) every constraint overlaps. In another one the keys of those that
-do are few, and are listed: `*`, the value or what begins with it, the prefixes of it, and the groups that one
-of its members or values belongs to.
+Every statement enters one index at one place and reads on from there, so a bound on the rows that it gives is
+a bound on its work (a test reads the plans). Constraints are in three indexes, whose orders of the fields are
+rotations of each other: of a box with one open field one index holds nothing else in one piece.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -16,125 +17,144 @@ import msgspec
 from memorykernel.adapters.rows import (
     CANDIDATE_COLUMNS,
     RECORD_COLUMNS_4,
-    Row,
-    decode_candidate,
-    decode_claim,
+    decode_overlap,
+    encode_standing,
 )
-from memorykernel.core.evidence import Candidate, PolicyEvidence
-from memorykernel.core.record import ConstraintContent, Scope
-from memorykernel.core.scope_pattern import list_keys
-from memorykernel.core.vocabulary import WILDCARD, Effect, Field, Match
+from memorykernel.core.overlap import (
+    Box,
+    Groups,
+    Meeting,
+    Order,
+    Overlap,
+    Standing,
+    Value,
+    choose_order,
+    is_inside,
+)
+from memorykernel.core.scope_pattern import measure_keys
+
+KEYS: Final = ("actor_key", "action_key", "resource_key")
 
 _CANDIDATE: Final = ", ".join(f"r.{each}" for each in (*CANDIDATE_COLUMNS, *RECORD_COLUMNS_4))
-_HEAD: Final = "SELECT head FROM memory_chain ORDER BY entry_seq DESC LIMIT 1"
 _RECORDS: Final = f"""
 SELECT s.memory_version_id, s.authority, s.truth_status, s.effective_at_us, {_CANDIDATE}
-FROM json_each(?) wanted JOIN records r ON r.record_seq = wanted.value
+FROM (
+  SELECT records.* FROM json_each(:record_seqs) wanted JOIN records ON record_seq = wanted.value
+  {{condition}} ORDER BY record_seq DESC LIMIT :limit
+) r
 LEFT JOIN links l ON l.to_version_id = r.memory_version_id AND l.relation = 'supersedes'
 LEFT JOIN records s ON s.memory_version_id = l.from_version_id
 """  # noqa: S608  # column names
-_NEWEST: Final = """
-SELECT r.record_seq FROM records r
-WHERE r.record_type = 'constraint' AND r.effect IN (SELECT value FROM json_each(?))
-ORDER BY r.record_seq DESC LIMIT ?
+_OF_STANDING: Final = """WHERE effect = :effect AND authority = :authority AND truth_status = :truth_status
+  AND coalesce(confidence, :neutral) = :confidence"""
+_ANY: Final = _RECORDS.format(condition="")
+_EQUAL: Final = _RECORDS.format(condition=_OF_STANDING)
+GROUPS_SQL: Final = "SELECT DISTINCT group_name FROM memberships WHERE field = ? AND member = ? LIMIT ?"
+MEMBERS_SQL: Final = """
+SELECT record_seq FROM memberships WHERE field = ? AND group_name = ? AND member >= ? AND member <= ?
+ORDER BY member LIMIT ?
 """
-_AMONG: Final = """
-SELECT r.record_seq FROM constraint_scopes c JOIN records r ON r.record_seq = c.record_seq
-WHERE {conditions} AND r.effect IN (SELECT value FROM json_each(?)) ORDER BY r.record_seq DESC LIMIT ?
+_SIZE: Final = """
+SELECT count(*) FROM (SELECT 1 FROM memberships WHERE field = ? AND group_name = ? LIMIT ?)
 """
-_VALUES_BELOW: Final = (
-    "SELECT DISTINCT {field}_key FROM constraint_scopes WHERE {field}_key >= ? AND {field}_key < ?"
-)
-_GROUPS_OF: Final = "SELECT DISTINCT group_name FROM memberships WHERE field = ? AND member = ?"
-_GROUPS_BELOW: Final = (
-    "SELECT DISTINCT group_name FROM memberships WHERE field = ? AND member >= ? AND member < ?"
-)
-_MEMBERS: Final = "SELECT DISTINCT member FROM memberships WHERE field = ? AND group_name = ?"
-_MEMBERSHIPS: Final = """
-SELECT record_seq FROM memberships WHERE field = ? AND group_name IN (SELECT value FROM json_each(?))
+COMMON_SQL: Final = """
+SELECT a.record_seq, b.record_seq FROM (
+  SELECT field, member, record_seq FROM memberships WHERE field = ? AND group_name = ? ORDER BY member LIMIT ?
+) a CROSS JOIN memberships b ON b.field = a.field AND b.member = a.member AND b.group_name = ? LIMIT ?
 """
 
 
-def read_overlapping(
-    connection: sqlite3.Connection, scope: Scope, effect: Effect | None, limit: int
-) -> PolicyEvidence:
-    """See `ports.WriteTransaction`."""
-    head = bytes(connection.execute(_HEAD).fetchone()[0]).hex()
-    rows = _read_records(connection, _find_constraints(connection, scope, effect, limit))
-    constraints = _decode(rows)
-    members = _read_records(connection, _find_memberships(connection, scope, constraints))
-    claims = tuple(decode_claim(row[4], row[:4]) for row in (*rows, *members) if row[0] is not None)
-    return PolicyEvidence(head=head, candidates=(*constraints, *_decode(members)), supersessions=claims)
+class SqliteNearby:
+    """What is near in one state.
+
+    Args:
+        connection: Inside a transaction.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def list_groups(self, values: Collection[Value], *, limit: int) -> tuple[Groups, bool]:
+        """See `ports.Nearby`."""
+        found = {
+            (field, value): [
+                name for (name,) in self._connection.execute(GROUPS_SQL, (field, value, limit + 1))
+            ]
+            for field, value in values
+        }
+        is_cut = any(len(each) > limit for each in found.values())
+        return {value: names[:limit] for value, names in found.items()}, is_cut
+
+    def find_rules(
+        self, boxes: Sequence[Box], standing: Standing | None, *, max_keys: int, limit: int
+    ) -> Overlap:
+        """See `ports.Nearby`."""
+        found: set[int] = set()
+        left = max_keys
+        for box in boxes:
+            statement, values = find_keys(box)
+            rows = self._connection.execute(statement, (*values, left + 1)).fetchall()
+            found.update(
+                row[3]
+                for row in rows
+                if is_inside(row[:3], box)
+                and (standing is None or measure_keys(row[:3]) == standing.specificity)
+            )
+            # To look in vain is work too.
+            left -= max(1, len(rows))
+            if left < 0:
+                break
+        read = self._read_records(found, standing, limit)
+        return msgspec.structs.replace(read, is_cut=read.is_cut or left < 0)
+
+    def find_members(self, meetings: Iterable[Meeting], *, max_keys: int, limit: int) -> Overlap:
+        """See `ports.Nearby`."""
+        found: set[int] = set()
+        is_cut = False
+        for each in meetings:
+            record_seqs, more = self._find_members(each, max_keys, limit)
+            found.update(record_seqs)
+            is_cut |= more
+        return msgspec.structs.replace(self._read_records(found, None, len(found)), is_cut=is_cut)
+
+    def _find_members(self, meeting: Meeting, max_keys: int, limit: int) -> tuple[list[int], bool]:
+        field, group, members, other = meeting
+        if other is None:
+            rows = self._connection.execute(MEMBERS_SQL, (field, group, *members, limit + 1)).fetchall()
+            return [record_seq for (record_seq,) in rows[:limit]], len(rows) > limit
+        (mine,), (yours,) = (
+            self._connection.execute(_SIZE, (field, each, max_keys + 1)).fetchone() for each in (group, other)
+        )
+        small, large = (group, other) if mine <= yours else (other, group)
+        rows = self._connection.execute(COMMON_SQL, (field, small, max_keys, large, limit + 1)).fetchall()
+        is_cut = len(rows) > limit or min(mine, yours) > max_keys
+        return [record_seq for row in rows[:limit] for record_seq in row], is_cut
+
+    def _read_records(self, record_seqs: Iterable[int], standing: Standing | None, limit: int) -> Overlap:
+        asked = {"record_seqs": msgspec.json.encode(sorted(record_seqs)).decode(), "limit": limit + 1}
+        if standing is None:
+            return decode_overlap(self._connection.execute(_ANY, asked).fetchall(), limit)
+        return decode_overlap(
+            self._connection.execute(_EQUAL, asked | encode_standing(standing)).fetchall(), limit
+        )
 
 
-def _find_constraints(
-    connection: sqlite3.Connection, scope: Scope, effect: Effect | None, limit: int
-) -> list[int]:
-    conditions, values = [], []
-    for field, value, match in scope.patterns():
-        if match is not Match.EXACT or value != WILDCARD:
-            conditions.append(f"c.{field}_key IN (SELECT value FROM json_each(?))")  # noqa: S608  # three names
-            values.append(_encode(_list_overlapping_keys(connection, field, value, match)))
-    statement = _AMONG.format(conditions=" AND ".join(conditions)) if conditions else _NEWEST
-    effects = _encode(Effect if effect is None else (effect,))
-    return [seq for (seq,) in connection.execute(statement, (*values, effects, limit))]
+def find_keys(box: Box) -> tuple[str, list[str]]:
+    """The statement, and its values but the limit, that lists the keys in a box, and perhaps some beside."""
+    order, pinned = choose_order(box)
+    values = [box[each].low for each in order[:pinned]]
+    values += [key for each in order[pinned : pinned + 1] for key in box[each]]
+    return _write_statement(order, pinned), values
 
 
-def _list_overlapping_keys(
-    connection: sqlite3.Connection, field: Field, value: str, match: Match
-) -> set[str]:
-    if match is Match.EXACT:
-        return set(list_keys(value, _read(connection, _GROUPS_OF, field.value, value)))
-    if match is Match.GROUP:
-        members = _read(connection, _MEMBERS, field.value, value)
-        keys = {f"@{value}", *list_keys(WILDCARD)}
-        for member in members:
-            keys.update(list_keys(member, _read(connection, _GROUPS_OF, field.value, member)))
-        return keys
-    # A prefix ends with an ASCII character, and so has a next text that begins with none of its values.
-    beyond = value[:-1] + chr(ord(value[-1]) + 1)
-    below = _VALUES_BELOW.format(field=field)
-    return {
-        *list_keys(value),
-        *_read(connection, below, f"={value}", f"={beyond}"),
-        *_read(connection, below, f"^{value}", f"^{beyond}"),
-        *(f"@{group}" for group in _read(connection, _GROUPS_BELOW, field.value, value, beyond)),
-    }
-
-
-def _find_memberships(
-    connection: sqlite3.Connection, scope: Scope, constraints: Iterable[Candidate]
-) -> list[int]:
-    scopes = [
-        scope,
-        *(each.content.scope for each in constraints if isinstance(each.content, ConstraintContent)),
-    ]
-    groups: dict[Field, set[str]] = {field: set() for field in Field}
-    for each in scopes:
-        for field, value, match in each.patterns():
-            if match is Match.GROUP:
-                groups[field].add(value)
-    found = [
-        seq
-        for field, names in groups.items()
-        if names
-        for (seq,) in connection.execute(_MEMBERSHIPS, (field.value, _encode(names)))
-    ]
-    return sorted(found)
-
-
-def _read_records(connection: sqlite3.Connection, record_seqs: list[int]) -> list[Row]:
-    return connection.execute(_RECORDS, (msgspec.json.encode(record_seqs).decode(),)).fetchall()
-
-
-def _decode(rows: list[Row]) -> tuple[Candidate, ...]:
-    distinct = {row[4]: row[4:] for row in rows}
-    return tuple(map(decode_candidate, distinct.values()))
-
-
-def _read(connection: sqlite3.Connection, statement: str, *values: str) -> list[str]:
-    return [value for (value,) in connection.execute(statement, values)]
-
-
-def _encode(values: Iterable[str]) -> str:
-    return msgspec.json.encode(sorted(values)).decode()
+@cache
+def _write_statement(order: Order, pinned: int) -> str:
+    names = [KEYS[each] for each in order]
+    conditions = [f"{name} = ?" for name in names[:pinned]]
+    if pinned < len(names):
+        conditions.append(f"{names[pinned]} >= ? AND {names[pinned]} <= ?")
+    newest = "record_seq DESC" if pinned == len(names) else ", ".join(names[pinned:])
+    return (
+        f"SELECT {', '.join(KEYS)}, record_seq FROM constraint_scopes"  # noqa: S608  # column names
+        f" WHERE {' AND '.join(conditions)} ORDER BY {newest} LIMIT ?"
+    )

@@ -15,17 +15,16 @@ from memorykernel.adapters.rows import (
 )
 from memorykernel.adapters.sqlite_chain import append_entry, append_timed_entry
 from memorykernel.adapters.sqlite_history import load_record
-from memorykernel.adapters.sqlite_overlap import read_overlapping
+from memorykernel.adapters.sqlite_overlap import SqliteNearby
 from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, TERM_INDEX_SCHEMA, read_version
 from memorykernel.adapters.sqlite_scopes import index_scope
 from memorykernel.adapters.sqlite_terms import index_record
 from memorykernel.core.admission import NewRecord
 from memorykernel.core.chain import digest_entry
-from memorykernel.core.evidence import PolicyEvidence
-from memorykernel.core.record import Link, Scope
+from memorykernel.core.record import Link
 from memorykernel.core.stored_record import KeptRequest, StoredRecord
 from memorykernel.core.terms import describe_content
-from memorykernel.core.vocabulary import Effect, Relation
+from memorykernel.core.vocabulary import Relation
 from memorykernel.errors import WriteConflict
 
 
@@ -86,9 +85,9 @@ class SqliteTransaction:
         """See `ports.WriteTransaction`."""
         return load_record(self._connection, memory_version_id)
 
-    def read_overlapping(self, scope: Scope, *, effect: Effect | None, limit: int) -> PolicyEvidence:
+    def look_around(self) -> SqliteNearby:
         """See `ports.WriteTransaction`."""
-        return read_overlapping(self._connection, scope, effect, limit)
+        return SqliteNearby(self._connection)
 
     def add_record(self, new: NewRecord) -> str:
         """See `ports.WriteTransaction`."""

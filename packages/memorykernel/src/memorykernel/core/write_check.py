@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final
 
 import msgspec
 
@@ -11,11 +10,11 @@ from memorykernel.core.admission import NewRecord
 from memorykernel.core.conflict import MAX_CONFLICTS, MAX_STEPS, Conflicts, find_conflicts
 from memorykernel.core.cursor import page_key
 from memorykernel.core.evidence import Candidate, PolicyEvidence, Supersession
-from memorykernel.core.record import ConstraintContent
+from memorykernel.core.instant import parse_instant
+from memorykernel.core.record import ConstraintContent, MemoryRecord
 from memorykernel.core.scope_pattern import measure_scope
-
-_DECIDING: Final = 5
-"""How much of a sort key decides: all before the times."""
+from memorykernel.core.stored_record import StoredRecord
+from memorykernel.core.validity import Precedence
 
 
 def check_write(
@@ -36,23 +35,8 @@ def check_write(
         max_conflicts: How many to report.
         max_steps: How long to search.
     """
-    content = new.content
-    if isinstance(content, ConstraintContent) and not supersedes:
-        # Most writes end here: nobody of the other effect has this precedence anywhere.
-        key = page_key(new, measure_scope(content.scope))[:_DECIDING]
-        if not any(_opposes(each, content, key) for each in evidence.candidates):
-            return Conflicts(conflicts=(), truncated=False)
     after = add_record(evidence, new, supersedes)
     return find_conflicts(evidence, after, max_conflicts=max_conflicts, max_steps=max_steps)
-
-
-def _opposes(candidate: Candidate, content: ConstraintContent, key: tuple[float, ...]) -> bool:
-    other = candidate.content
-    return (
-        isinstance(other, ConstraintContent)
-        and other.effect is not content.effect
-        and page_key(candidate, measure_scope(other.scope))[:_DECIDING] == key
-    )
 
 
 def add_record(evidence: PolicyEvidence, new: Candidate, supersedes: Collection[str] = ()) -> PolicyEvidence:
@@ -76,9 +60,31 @@ def claim(maker: Candidate, target_version_id: str) -> Supersession:
     )
 
 
+def rank_rule(rule: Candidate) -> Precedence:
+    """The precedence of a constraint; the smallest decides."""
+    assert isinstance(rule.content, ConstraintContent)  # noqa: S101  # nothing else has one
+    return page_key(rule, measure_scope(rule.content.scope))[:5]
+
+
 def describe_candidate(new: NewRecord) -> Candidate:
     """An admitted record as rulesets see it."""
-    record = new.record
+    return _describe(new.record, new.created_at_us, new.effective_at_us, new.expires_at_us)
+
+
+def describe_stored(stored: StoredRecord) -> Candidate:
+    """A record that was read back as rulesets see it."""
+    record = stored.record
+    return _describe(
+        record,
+        parse_instant(record.created_at, field="created_at"),
+        parse_instant(record.effective_at, field="effective_at"),
+        parse_instant(record.expires_at, field="expires_at") if record.expires_at else None,
+    )
+
+
+def _describe(
+    record: MemoryRecord, created_at_us: int, effective_at_us: int, expires_at_us: int | None
+) -> Candidate:
     return Candidate(
         memory_version_id=record.memory_version_id,
         memory_id=record.memory_id,
@@ -87,8 +93,8 @@ def describe_candidate(new: NewRecord) -> Candidate:
         truth_status=record.truth_status,
         authority=record.authority,
         confidence=record.confidence,
-        created_at_us=new.created_at_us,
-        effective_at_us=new.effective_at_us,
-        expires_at_us=new.expires_at_us,
+        created_at_us=created_at_us,
+        effective_at_us=effective_at_us,
+        expires_at_us=expires_at_us,
         content=record.payload.payload,
     )

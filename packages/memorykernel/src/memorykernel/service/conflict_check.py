@@ -1,38 +1,52 @@
-"""What a write would make undecidable: the evidence that the check needs, gathered around the write."""
+"""What a write would make undecidable: what of the store the check needs, gathered around the write.
+
+What a write changes is few rules, and only rules of equal precedence and opposite effect conflict with these:
+so they are what is read first, and most checks end there. Where a conflict is found among them, the store is
+asked for everything that matches its witness question; what comes back may decide that question, and the
+search is repeated with it. So a conflict that is reported stands in the whole store, whatever else is in it,
+and nothing is read that can decide no question in doubt.
+
+Every read is bounded, and `truncated` says that a bound was met. What was left out then can hide a conflict.
+It invents one only when more rules match a witness than are read for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Final
 
 import msgspec
 
 from memorykernel.core.admission import NewRecord
-from memorykernel.core.conflict import Conflicts, find_conflicts
-from memorykernel.core.evidence import PolicyEvidence, Supersession
-from memorykernel.core.instant import parse_instant
-from memorykernel.core.record import ConstraintContent, Content, MembershipContent, MemoryRecord, Scope
+from memorykernel.core.conflict import MAX_CONFLICTS, Conflicts, Witness, find_conflicts
+from memorykernel.core.evidence import Candidate, PolicyEvidence, Supersession
+from memorykernel.core.overlap import (
+    EVERY_KEY,
+    Box,
+    Groups,
+    KeyRange,
+    Meeting,
+    Overlap,
+    Standing,
+    list_boxes,
+    list_exact_values,
+    list_meetings,
+    list_opposing,
+)
+from memorykernel.core.record import ConstraintContent, MembershipContent
+from memorykernel.core.rule_book import FIELDS, can_meet
+from memorykernel.core.scope_pattern import Keys, Specificity, encode_scope, measure_keys
 from memorykernel.core.stored_record import StoredRecord
-from memorykernel.core.vocabulary import WILDCARD, Effect, Field, Match
-from memorykernel.core.write_check import check_write, describe_candidate
+from memorykernel.core.vocabulary import Effect, TruthStatus
+from memorykernel.core.write_check import add_record, claim, describe_candidate, describe_stored, rank_rule
+from memorykernel.ports import Nearby
 
-MAX_SCOPES: Final = 50
-"""How many different scopes are read around: a write can supersede any number of records."""
+MAX_SUPERSEDED: Final = 50
+"""Around how many superseded records is looked: a write can supersede any number."""
 
 NOTHING: Final = Conflicts(conflicts=(), truncated=False)
-
-
-class Readable(Protocol):
-    """What a check reads: the store, or a write transaction on it."""
-
-    def load_record(self, memory_version_id: str) -> StoredRecord | None:
-        """See `ports.Memory`."""
-        ...
-
-    def read_overlapping(self, scope: Scope, *, effect: Effect | None, limit: int) -> PolicyEvidence:
-        """See `ports.WriteTransaction`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,101 +54,276 @@ class ConflictCheck:
     """Checks writes against what is there.
 
     Attributes:
-        max_constraints: How many constraints are read around each scope, the newest first.
+        max_keys: How many keys each of the reads looks at.
+        max_rules: How many rules it reads, the newest of those.
+        max_members: How many members of a group are tried as witnesses.
+        max_matching: How many keys and rules are read for the witnesses of one round.
+        max_rounds: How often the store is asked about witnesses.
         max_steps: How long is searched; see `conflict.MAX_STEPS`.
+        max_conflicts: How many conflicts are looked for.
     """
 
-    max_constraints: int
+    max_keys: int
+    max_rules: int
+    max_members: int
+    max_matching: int
+    max_rounds: int
     max_steps: int
+    max_conflicts: int = MAX_CONFLICTS
 
-    def check_record(self, store: Readable, new: NewRecord) -> Conflicts:
-        """What a new record would make undecidable; `truncated` when there may be more."""
-        superseded = [
-            found for each in new.record.supersedes if (found := store.load_record(each)) is not None
-        ]
-        contents = (new.record, *(each.record for each in superseded))
-        scopes = dict.fromkeys(scope for each in contents for scope in list_scopes(each.payload.payload))
-        if not scopes:
-            return NOTHING
-        conflicts = self._check(
-            store,
-            tuple(scopes)[:MAX_SCOPES],
-            lambda evidence: check_write(
-                describe_candidate(new), new.record.supersedes, evidence, max_steps=self.max_steps
-            ),
+    def check_record(self, nearby: Nearby, new: NewRecord, superseded: Sequence[StoredRecord]) -> Conflicts:
+        """What a new record would make undecidable; `truncated` when there may be more.
+
+        Args:
+            nearby: The state before the write.
+            new: The record.
+            superseded: The records that it says it supersedes.
+        """
+        maker = describe_candidate(new)
+        there = [describe_stored(each) for each in superseded]
+        retired = [each for each in there if not _covers(maker, each)]
+        look = _Look(self, nearby)
+        look.around(maker)
+        look.below(retired[:MAX_SUPERSEDED])
+        look.is_cut |= len(retired) > MAX_SUPERSEDED
+        is_deep = bool(retired) or isinstance(maker.content, MembershipContent)
+        return look.search(
+            lambda evidence: add_record(evidence, maker, new.record.supersedes), is_deep=is_deep
         )
-        is_cut = len(scopes) > MAX_SCOPES
-        return msgspec.structs.replace(conflicts, truncated=conflicts.truncated or is_cut)
 
-    def check_supersession(self, store: Readable, maker: StoredRecord, target: StoredRecord) -> Conflicts:
+    def check_supersession(self, nearby: Nearby, maker: StoredRecord, target: StoredRecord) -> Conflicts:
         """What a record that supersedes another from now on would make undecidable."""
-        scopes = [*list_scopes(target.record.payload.payload), *list_scopes(maker.record.payload.payload)]
-        if not list_scopes(target.record.payload.payload):
+        new, old = describe_stored(maker), describe_stored(target)
+        if not maker.superseded_by and _covers(new, old):
             return NOTHING
-
-        def check(evidence: PolicyEvidence) -> Conflicts:
-            made = _claim(maker.record, target.record.memory_version_id)
-            after = msgspec.structs.replace(evidence, supersessions=(*evidence.supersessions, made))
-            return find_conflicts(evidence, after, max_steps=self.max_steps)
-
-        return self._check(store, scopes, check)
-
-    def _check(
-        self, store: Readable, scopes: Iterable[Scope], check: Callable[[PolicyEvidence], Conflicts]
-    ) -> Conflicts:
-        read = [
-            store.read_overlapping(scope, effect=None, limit=self.max_constraints + 1) for scope in scopes
-        ]
-        found = check(_merge(read))
-        is_cut = any(_count_constraints(each) > self.max_constraints for each in read)
-        return msgspec.structs.replace(found, truncated=found.truncated or is_cut)
-
-
-def list_scopes(content: Content) -> tuple[Scope, ...]:
-    """The scopes whose questions a record can be about: none for a summary."""
-    if isinstance(content, ConstraintContent):
-        return (content.scope,)
-    if isinstance(content, MembershipContent):
-        return (
-            _open_scope(content.field, content.member, Match.EXACT),
-            _open_scope(content.field, content.group, Match.GROUP),
+        made = claim(new, old.memory_version_id)
+        look = _Look(self, nearby)
+        look.below([old])
+        return look.search(
+            lambda evidence: msgspec.structs.replace(evidence, supersessions=(*evidence.supersessions, made)),
+            is_deep=True,
         )
-    return ()
 
 
-def _open_scope(field: Field, value: str, match: Match) -> Scope:
-    """A scope that says something in one field only."""
-    values = dict.fromkeys(Field, WILDCARD) | {field: value}
-    matches = dict.fromkeys(Field, Match.EXACT) | {field: match}
-    return Scope(
-        actor=values[Field.ACTOR],
-        action=values[Field.ACTION],
-        resource=values[Field.RESOURCE],
-        actor_match=matches[Field.ACTOR],
-        action_match=matches[Field.ACTION],
-        resource_match=matches[Field.RESOURCE],
+@dataclass(slots=True)
+class _Look:
+    """What one check has read."""
+
+    bounds: ConflictCheck
+    nearby: Nearby
+    is_cut: bool = False
+    candidates: dict[str, Candidate] = field(default_factory=dict)
+    supersessions: set[Supersession] = field(default_factory=set)
+    joins: Groups = field(default_factory=dict)
+
+    def around(self, new: Candidate) -> None:
+        """Read what a new rule, or the rules that a new membership extends, can conflict with."""
+        if isinstance(new.content, ConstraintContent):
+            self._read_opponents([(new, encode_scope(new.content.scope))])
+        elif isinstance(new.content, MembershipContent):
+            self.joins = {(new.content.field, new.content.member): (new.content.group,)}
+            extended = self._read_extended(new.content)
+            self._read_opponents(extended)
+            for one, keys in extended:
+                # Two rules that reach the member together conflict unless something decided before.
+                if any(_oppose(one, other) and can_meet(keys, theirs) for other, theirs in extended):
+                    self._read_below([(one, keys)])
+
+    def below(self, retired: Sequence[Candidate]) -> None:
+        """Read what was decided by records that no longer count."""
+        regions: list[tuple[Candidate, Keys]] = []
+        for each in retired:
+            if isinstance(each.content, ConstraintContent):
+                self.candidates[each.memory_version_id] = each
+                regions.append((each, encode_scope(each.content.scope)))
+            elif isinstance(each.content, MembershipContent):
+                regions += self._read_extended(each.content)
+        self._read_below(regions)
+
+    def search(self, write: Callable[[PolicyEvidence], PolicyEvidence], *, is_deep: bool) -> Conflicts:
+        """Find conflicts, asking the store about every witness.
+
+        Args:
+            write: What the write adds.
+            is_deep: Whether rules below the two that conflict can matter.
+        """
+        asked: set[Keys] = set()
+        for _ in range(self.bounds.max_rounds):
+            if not self._has_both_effects(write):
+                return Conflicts(conflicts=(), truncated=self.is_cut)
+            found = self._find(write)
+            doubted = {_name(each.witness) for each in found.conflicts} - asked
+            if not doubted:
+                break
+            least = 0 if is_deep else min(self._level_of(each.memory_version_id) for each in found.conflicts)
+            self._read_matching(doubted, least)
+            asked |= doubted
+        else:
+            found = self._find(write)
+        certain = tuple(each for each in found.conflicts if _name(each.witness) in asked)
+        is_cut = self.is_cut or found.truncated or len(certain) < len(found.conflicts)
+        return Conflicts(conflicts=certain, truncated=is_cut)
+
+    def _find(self, write: Callable[[PolicyEvidence], PolicyEvidence]) -> Conflicts:
+        before = self._evidence()
+        return find_conflicts(
+            before,
+            write(before),
+            max_conflicts=self.bounds.max_conflicts,
+            max_steps=self.bounds.max_steps,
+        )
+
+    def _evidence(self) -> PolicyEvidence:
+        # Which state it is of does not matter to a check.
+        return PolicyEvidence(
+            head="", candidates=tuple(self.candidates.values()), supersessions=tuple(self.supersessions)
+        )
+
+    def _has_both_effects(self, write: Callable[[PolicyEvidence], PolicyEvidence]) -> bool:
+        every = (each.content for each in write(self._evidence()).candidates)
+        return len({each.effect for each in every if isinstance(each, ConstraintContent)}) > 1
+
+    def _level_of(self, version_id: str) -> int:
+        return _measure(self.candidates[version_id]).level
+
+    def _read_extended(self, content: MembershipContent) -> list[tuple[Candidate, Keys]]:
+        """The rules that name the group, each with its scope for this member."""
+        place = FIELDS.index(content.field)
+        group, member = f"@{content.group}", f"={content.member}"
+        whole = [EVERY_KEY] * len(FIELDS)
+        whole[place] = KeyRange(group, group)
+        found = self._keep(self._find_rules([(whole[0], whole[1], whole[2])], None))
+        self._read_members([Meeting(content.field, content.group, KeyRange(content.member, content.member))])
+        return [(each, _replace(_encode(each), place, member)) for each in found]
+
+    def _read_opponents(self, regions: Sequence[tuple[Candidate, Keys]]) -> None:
+        """Read the rules that oppose rules inside regions of these, and who says that they meet."""
+        wanted: dict[Standing, dict[Box, None]] = {}
+        groups = self._list_groups(keys for _, keys in regions)
+        for rule, keys in regions:
+            standing = _stand_against(rule)
+            boxes = list_opposing(keys, groups, standing.specificity)
+            wanted.setdefault(standing, {}).update(dict.fromkeys(boxes))
+        found = [
+            other
+            for standing, boxes_by in wanted.items()
+            for other in self._keep(self._find_rules(list(boxes_by), standing))
+        ]
+        self._read_members(
+            meeting
+            for rule, keys in regions
+            for other in found
+            if _oppose(rule, other)
+            for meeting in list_meetings(keys, _encode(other))
+        )
+
+    def _read_below(self, regions: Sequence[tuple[Candidate, Keys]]) -> None:
+        """Read the rules that decide inside regions where the rule of each does not."""
+        groups = self._list_groups(keys for _, keys in regions)
+        boxes = chain.from_iterable(
+            list_boxes(keys, groups, _is_at_most(_measure(rule).level)) for rule, keys in regions
+        )
+        found = self._keep(self._find_rules(list(dict.fromkeys(boxes)), None))
+        self._read_members(
+            meeting
+            for _, keys in regions
+            for other in found
+            for meeting in list_meetings(keys, _encode(other))
+        )
+
+    def _read_matching(self, questions: Iterable[Keys], least_level: int) -> None:
+        """Read every rule of at least a level that matches questions, and the memberships by which."""
+        asked = [(f"={actor}", f"={action}", f"={resource}") for actor, action, resource in questions]
+        groups = self._list_groups(asked)
+        boxes = chain.from_iterable(
+            list_boxes(keys, groups, lambda each: each.level >= least_level) for keys in asked
+        )
+        most = self.bounds.max_matching
+        self._keep(self.nearby.find_rules(list(dict.fromkeys(boxes)), None, max_keys=most, limit=most))
+        named = {
+            (place, key[1:])
+            for each in self.candidates.values()
+            if isinstance(each.content, ConstraintContent)
+            for place, key in zip(FIELDS, _encode(each), strict=True)
+            if key[0] == "@"
+        }
+        meetings = (
+            Meeting(place, group, KeyRange(value, value))
+            for (place, value), names in groups.items()
+            for group in names
+            if (place, group) in named
+        )
+        self._read_members(meetings, most)
+
+    def _list_groups(self, scopes: Iterable[Keys]) -> Groups:
+        values = set(chain.from_iterable(map(list_exact_values, scopes)))
+        groups, is_cut = self.nearby.list_groups(values, limit=self.bounds.max_keys)
+        self.is_cut |= is_cut
+        # The store does not know yet what the write says.
+        return {each: {*groups.get(each, ()), *self.joins.get(each, ())} for each in values}
+
+    def _find_rules(self, boxes: Sequence[Box], standing: Standing | None) -> Overlap:
+        bounds = self.bounds
+        return self.nearby.find_rules(boxes, standing, max_keys=bounds.max_keys, limit=bounds.max_rules)
+
+    def _read_members(self, meetings: Iterable[Meeting], limit: int | None = None) -> None:
+        asked = tuple(dict.fromkeys(meetings))
+        if asked:
+            most = self.bounds.max_members if limit is None else limit
+            self._keep(self.nearby.find_members(asked, max_keys=self.bounds.max_keys, limit=most))
+
+    def _keep(self, read: Overlap) -> tuple[Candidate, ...]:
+        self.is_cut |= read.is_cut
+        self.candidates.update((each.memory_version_id, each) for each in read.candidates)
+        self.supersessions.update(read.supersessions)
+        return read.candidates
+
+
+def _covers(maker: Candidate, target: Candidate) -> bool:
+    """Whether its superseder decides whatever a record decided, so that nothing comes forward."""
+    if maker.truth_status is TruthStatus.RETRACTED or maker.expires_at_us is not None:
+        return False
+    mine, theirs = maker.content, target.content
+    if isinstance(mine, ConstraintContent) and isinstance(theirs, ConstraintContent):
+        return _encode(maker) == _encode(target) and rank_rule(maker) <= rank_rule(target)
+    return mine == theirs or not isinstance(theirs, ConstraintContent | MembershipContent)
+
+
+def _encode(rule: Candidate) -> Keys:
+    assert isinstance(rule.content, ConstraintContent)  # noqa: S101  # what has no scope is read by its members
+    return encode_scope(rule.content.scope)
+
+
+def _measure(rule: Candidate) -> Specificity:
+    return measure_keys(_encode(rule))
+
+
+def _is_at_most(level: int) -> Callable[[Specificity], bool]:
+    return lambda each: each.level <= level
+
+
+def _oppose(one: Candidate, other: Candidate) -> bool:
+    mine, yours = one.content, other.content
+    assert isinstance(mine, ConstraintContent)  # noqa: S101  # see above
+    assert isinstance(yours, ConstraintContent)  # noqa: S101
+    return mine.effect is not yours.effect and rank_rule(one) == rank_rule(other)
+
+
+def _stand_against(rule: Candidate) -> Standing:
+    assert isinstance(rule.content, ConstraintContent)  # noqa: S101  # see above
+    return Standing(
+        effect=Effect.DENY if rule.content.effect is Effect.ALLOW else Effect.ALLOW,
+        authority=rule.authority,
+        truth_status=rule.truth_status,
+        confidence=rule.effective_confidence,
+        specificity=_measure(rule),
     )
 
 
-def _merge(read: Iterable[PolicyEvidence]) -> PolicyEvidence:
-    """The evidence of several scopes of one state."""
-    every = tuple(read)
-    candidates = {each.memory_version_id: each for evidence in every for each in evidence.candidates}
-    supersessions = {each for evidence in every for each in evidence.supersessions}
-    return PolicyEvidence(
-        head=every[0].head, candidates=tuple(candidates.values()), supersessions=tuple(supersessions)
-    )
+def _replace(keys: Keys, place: int, key: str) -> Keys:
+    actor, action, resource = (key if at == place else each for at, each in enumerate(keys))
+    return actor, action, resource
 
 
-def _count_constraints(evidence: PolicyEvidence) -> int:
-    return sum(isinstance(each.content, ConstraintContent) for each in evidence.candidates)
-
-
-def _claim(maker: MemoryRecord, target_version_id: str) -> Supersession:
-    return Supersession(
-        superseded_id=target_version_id,
-        superseder_id=maker.memory_version_id,
-        authority=maker.authority,
-        truth_status=maker.truth_status,
-        effective_at_us=parse_instant(maker.effective_at, field="effective_at"),
-    )
+def _name(witness: Witness) -> Keys:
+    return witness.actor, witness.action, witness.resource

@@ -16,15 +16,14 @@ from memorykernel.core.explain_request import (
     point_behind,
 )
 from memorykernel.core.question import PolicyQuestion
-from memorykernel.core.record import Scope
+from memorykernel.core.record import ConstraintContent, Content, MembershipContent, Scope
 from memorykernel.core.ruleset import POLICY_RULESETS
 from memorykernel.core.stored_question import StoredAnswer
 from memorykernel.core.stored_record import StoredRecord
 from memorykernel.core.ulid import parse_ulid
-from memorykernel.core.vocabulary import Result
+from memorykernel.core.vocabulary import WILDCARD, Field, Result
 from memorykernel.errors import InvalidRequest, RecordNotFound
 from memorykernel.ports import Memory
-from memorykernel.service.conflict_check import list_scopes
 from memorykernel.service.known_state import Remembered, decode_answered, read_policy
 from memorykernel.service.schema_care import SchemaCare
 
@@ -151,13 +150,15 @@ def _choose_scope(memory: Memory, stored: StoredRecord) -> Scope | None:
 
     A record that supersedes others matters wherever they would have.
     """
-    content = stored.record.payload.payload
     targets = (memory.load_record(each) for each in stored.record.supersedes)
-    reached = {
-        scope
-        for each in targets
-        if each is not None
-        for scope in list_scopes(each.record.payload.payload)[:1]
-    }
-    own = list_scopes(content)[:1]
-    return own[0] if own and reached <= set(own) else None
+    reached = {_find_scope(each.record.payload.payload) for each in targets if each is not None}
+    own = _find_scope(stored.record.payload.payload)
+    return own if reached <= {own, None} else None
+
+
+def _find_scope(content: Content) -> Scope | None:
+    """The scope of a constraint, or that which says of a membership's field only who the member is."""
+    if isinstance(content, MembershipContent):
+        values = dict.fromkeys(Field, WILDCARD) | {content.field: content.member}
+        return Scope(actor=values[Field.ACTOR], action=values[Field.ACTION], resource=values[Field.RESOURCE])
+    return content.scope if isinstance(content, ConstraintContent) else None

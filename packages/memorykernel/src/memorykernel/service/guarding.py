@@ -25,10 +25,25 @@ from memorykernel.service.schema_care import SchemaCare
 MAX_NAMED: Final = 10
 """How many versions a warning or a refusal names at most."""
 
-_IN_WRITE: Final = ConflictCheck(max_constraints=200, max_steps=20_000)
+IN_WRITE: Final = ConflictCheck(
+    max_keys=400,
+    max_rules=40,
+    max_members=20,
+    max_matching=200,
+    max_rounds=8,
+    max_steps=4_000,
+    max_conflicts=MAX_NAMED,
+)
 """A write holds up others, so its check is bounded closer than one that is asked for."""
 
-_ON_DEMAND: Final = ConflictCheck(max_constraints=2_000, max_steps=MAX_STEPS)
+ON_DEMAND: Final = ConflictCheck(
+    max_keys=20_000,
+    max_rules=2_000,
+    max_members=2_000,
+    max_matching=20_000,
+    max_rounds=50,
+    max_steps=MAX_STEPS,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +111,9 @@ class Guarding:
         """
         new = self._admit(request, self.clock.now_us())
         self.schema_care.require_usable()
-        return _ON_DEMAND.check_record(self.memory, new)
+        found = map(self.memory.load_record, new.record.supersedes)
+        superseded = [each for each in found if each is not None]
+        return self.memory.look_around(lambda nearby: ON_DEMAND.check_record(nearby, new, superseded))
 
     def _admit(self, request: AddRecord, now_us: int) -> NewRecord:
         fresh = Fresh(
@@ -105,12 +122,15 @@ class Guarding:
         return admit_record(request, fresh)
 
     def _add_record(self, transaction: WriteTransaction, new: NewRecord) -> Written:
-        for target_id in new.record.supersedes:
-            if (target := transaction.load_record(target_id)) is not None:
-                require_power(new.record, target.record)
-        found = NOTHING if self._ignores() else _IN_WRITE.check_record(transaction, new)
-        self._judge(found)
-        return _report(new.record, transaction.add_record(new), found)
+        found = map(transaction.load_record, new.record.supersedes)
+        superseded = [each for each in found if each is not None]
+        for each in superseded:
+            require_power(new.record, each.record)
+        conflicts = NOTHING
+        if not self._ignores():
+            conflicts = IN_WRITE.check_record(transaction.look_around(), new, superseded)
+        self._judge(conflicts)
+        return _report(new.record, transaction.add_record(new), conflicts)
 
     def _add_link(self, transaction: WriteTransaction, link: Link) -> Written:
         found = NOTHING
@@ -119,7 +139,7 @@ class Guarding:
         if link.relation is Relation.SUPERSEDES and maker is not None and target is not None:
             require_power(maker.record, target.record)
             if not self._ignores() and link.from_memory_version_id not in target.superseded_by:
-                found = _IN_WRITE.check_supersession(transaction, maker, target)
+                found = IN_WRITE.check_supersession(transaction.look_around(), maker, target)
         self._judge(found)
         return _report(link, transaction.add_link(link), found)
 

@@ -36,7 +36,9 @@ MAX_SHOWN: Final = 200
 """How many conflicts a report lists at most."""
 
 _PAGE: Final = 500
-_CHECK: Final = ConflictCheck(max_constraints=2_000, max_steps=20_000)
+_CHECK: Final = ConflictCheck(
+    max_keys=2_000, max_rules=200, max_members=200, max_matching=2_000, max_rounds=20, max_steps=20_000
+)
 
 
 class Action(StrEnum):
@@ -218,19 +220,21 @@ def _carry_out(transaction: WriteTransaction, name: str, steps: tuple[_Step, ...
     for step in steps:
         if step.new is None:
             continue
-        found = _CHECK.check_record(transaction, step.new)
+        named = map(transaction.load_record, step.new.record.supersedes)
+        superseded = [each for each in named if each is not None]
+        found = _CHECK.check_record(transaction.look_around(), step.new, superseded)
         change = step.change
         conflicts += [
             PolicyConflict(key=change.key, line=change.line, conflict=each) for each in found.conflicts
         ]
         truncated = truncated or found.truncated
         transaction.add_record(step.new)
-    named = [step.change for step in steps if step.change.key != REGISTER_KEY]
+    shown = [step.change for step in steps if step.change.key != REGISTER_KEY]
     return PolicyReport(
         set=name,
         applied=True,
-        counts={action.value: sum(each.action is action for each in named) for action in Action},
-        changes=tuple(each for each in named if each.action is not Action.KEEP),
+        counts={action.value: sum(each.action is action for each in shown) for action in Action},
+        changes=tuple(each for each in shown if each.action is not Action.KEEP),
         conflicts=tuple(conflicts[:MAX_SHOWN]),
         truncated=truncated or len(conflicts) > MAX_SHOWN,
     )
