@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -51,18 +52,33 @@ class Peer:
             connection.settimeout(0.05)
             while not self._done.is_set():
                 try:
-                    data = connection.recv(1 << 16)
-                except TimeoutError:
-                    continue
+                    request = self._receive(connection)
                 except OSError:
                     return
-                if not data:
+                if not request:
                     return
-                self.requests.append(data)
+                self.requests.append(request)
                 try:
                     self._answer(connection, self._done)
                 except OSError:
                     return
+
+    def _receive(self, connection: socket.socket) -> bytes:
+        """Receive one request, whose head and body may arrive apart; nothing when there is none any more."""
+        received = b""
+        while not self._done.is_set():
+            try:
+                data = connection.recv(1 << 16)
+            except TimeoutError:
+                continue
+            if not data:
+                return b""
+            received += data
+            head, end, body = received.partition(b"\r\n\r\n")
+            length = re.search(rb"(?i)content-length: (\d+)", head)
+            if end and len(body) >= (int(length[1]) if length else 0):
+                return received
+        return b""
 
 
 @pytest.fixture

@@ -174,7 +174,7 @@ def test_a_locked_database_fails_the_whole_group(tmp_path: Path, kit: Any) -> No
     kernel.file.close()
 
     assert [error and error.code for error in errors] == ["query_failed"] * 3
-    assert all(error is not None and "locked" in error.message for error in errors)
+    assert all(error is not None and "held the database" in error.message for error in errors)
     assert kept == package
 
 
