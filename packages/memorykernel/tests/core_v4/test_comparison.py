@@ -88,7 +88,7 @@ def test_of_two_rulesets_the_record_that_they_see_otherwise_is_responsible() -> 
     later = make_rule(3, effective_at_us=9 * SECOND)
     assert compare_rules(later).responsible == (later.memory_version_id,)
     assert compare_rules(specific) == Comparison(
-        before=found.after, after=found.after, flips=False, responsible=(), minimal=True
+        before=found.after, after=found.after, flips=False, responsible=(), minimal=True, steps=4
     )
 
 

@@ -99,6 +99,29 @@ def test_a_page_of_a_comparison_ends_early_when_it_has_explained_enough(
     assert [flip.context_package_id for page in pages for flip in page.flips] == asked
 
 
+def test_a_page_of_a_comparison_ends_early_when_its_search_took_long(
+    use_cases: Kernel, suite: Suite, kit: Any
+) -> None:
+    long_ago = {"effective_at": "2024-01-01T00:00:00Z"}
+    for _ in range(30):
+        suite.guarding.add_record(
+            constraint(kit, effect="allow", expires_at="2025-01-01T00:00:00Z", **long_ago)
+        )
+        suite.guarding.add_record(constraint(kit, effect="deny", **long_ago))
+    asked = [ask(use_cases, kit) for _ in range(8)]
+    bases: Any = {"from": {"ruleset": "ordering.v2"}, "to": {"ruleset": "ordering.v3"}}
+    flips, cursor, sizes = [], None, []
+    while not sizes or cursor is not None:
+        page = suite.comparing.compare(read_request({**bases, "cursor": cursor}, Compare, strict=True))
+        flips += [flip.context_package_id for flip in page.flips]
+        sizes.append(page.compared)
+        cursor = page.next_cursor
+
+    assert flips == asked
+    assert 1 < len(sizes) < len(asked)
+    assert all(0 < size < MAX_FLIPS for size in sizes)
+
+
 def test_a_write_that_fails_keeps_no_key(suite: Suite, kit: Any) -> None:
     first = msgspec.json.decode(suite.guarding.add_record(constraint(kit)).data)
     taken = constraint(kit, memory_id=first["memory_id"])

@@ -38,7 +38,7 @@ MAX_SET: Final = 3
 MAX_ANSWERS: Final = 1000
 """How many answers are computed at most for one comparison, and again for thinning."""
 
-MAX_STEPS: Final = 100_000
+MAX_STEPS: Final = 30_000
 """How long is searched at most, and again thinned: answers computed, times the records of each."""
 
 
@@ -62,6 +62,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         flips: Whether they differ.
         responsible: The versions, sorted; empty when nothing flips, or no set was found.
         minimal: Whether it is known that no smaller set does.
+        steps: What it took: answers computed, times the records of each; a step takes some microseconds.
     """
 
     before: Result
@@ -69,6 +70,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     flips: bool
     responsible: tuple[str, ...]
     minimal: bool
+    steps: int
 
 
 def compare_answers(question: PolicyQuestion, before: Side, after: Side) -> Comparison:
@@ -85,6 +87,7 @@ def compare_answers(question: PolicyQuestion, before: Side, after: Side) -> Comp
     was, is_ = (each.answer for each in results)
     responsible: tuple[str, ...] = ()
     minimal = True
+    steps = sum(1 + len(each.evidence.candidates) for each in (before, after))
     if was.result is not is_.result:
         # The later input first: what would have to change there for things to be as they were.
         trials = (
@@ -92,12 +95,14 @@ def compare_answers(question: PolicyQuestion, before: Side, after: Side) -> Comp
             _Trial(question, before, after, is_.result, results[1]),
         )
         responsible, minimal = _search(trials)
+        steps += sum(each.steps for each in trials)
     return Comparison(
         before=was.result,
         after=is_.result,
         flips=was.result is not is_.result,
         responsible=responsible,
         minimal=minimal,
+        steps=steps,
     )
 
 
@@ -113,6 +118,7 @@ class _Trial:
         self._wanted = wanted
         self._differing = list_differences(side.evidence, other.evidence)
         self._same_rules = side.resolve is other.resolve
+        self.steps = 0
         self.price = 1 + max(len(each.evidence.candidates) for each in (side, other))
         everything = list_versions(side.evidence) | list_versions(other.evidence)
         self.pool: Sequence[str] = sorted(self._differing if self._same_rules else everything)
@@ -120,6 +126,7 @@ class _Trial:
         self._deciding = {each.memory_version_id for each in answer.selected_items[:1]}
 
     def restores(self, version_ids: Sequence[str]) -> bool:
+        self.steps += self.price
         changed = [each for each in version_ids if each in self._differing]
         same = [each for each in version_ids if each not in self._differing]
         evidence = exchange_records(self._side.evidence, self._other.evidence, changed)

@@ -22,6 +22,10 @@ MAX_FLIPS: Final = 20
 """How many flips a page explains at most: each is a search, and everybody waits for a page."""
 
 
+MAX_PAGE_STEPS: Final = 30_000
+"""After how many steps of `comparison` a page ends: a few tenths of a second, the last question included."""
+
+
 class FlippedQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """A stored question that the two bases answer differently, and due to whom; see `comparison`."""
 
@@ -60,7 +64,7 @@ class Comparing:
     def compare(self, request: Compare) -> ComparedAnswers:
         """Answer stored policy questions on two bases, each as of its own time.
 
-        A page ends early, with a cursor, when it has `MAX_FLIPS` flips.
+        A page ends early, with a cursor, when it has `MAX_FLIPS` flips or took `MAX_PAGE_STEPS`.
 
         Raises:
             MistypedField: A time, snapshot or cursor cannot be read.
@@ -78,11 +82,11 @@ class Comparing:
         )
         page = self.remembered.answers.list_policy_answers(after=after, limit=limit)
         flips: list[FlippedQuestion] = []
-        compared = 0
-        while compared < len(page) and len(flips) < MAX_FLIPS:
-            found = self._compare(page[compared], before, behind)
+        compared = steps = 0
+        while compared < len(page) and len(flips) < MAX_FLIPS and steps < MAX_PAGE_STEPS:
+            found, took = self._compare(page[compared], before, behind)
             flips += [] if found is None else [found]
-            compared += 1
+            compared, steps = compared + 1, steps + took
         return ComparedAnswers(
             compared=compared,
             same=compared - len(flips),
@@ -90,15 +94,18 @@ class Comparing:
             next_cursor=point_behind(page[:compared], limit if compared == len(page) else compared),
         )
 
-    def _compare(self, answer: StoredAnswer, before: _Ground, after: _Ground) -> FlippedQuestion | None:
+    def _compare(
+        self, answer: StoredAnswer, before: _Ground, after: _Ground
+    ) -> tuple[FlippedQuestion | None, int]:
+        """The flip, if it is one, and the steps that it took to know."""
         asked = answer.asked
         if asked is None or not isinstance(asked.question, PolicyQuestion):
-            return None
+            return None, 0
         question = asked.question
         found = compare_answers(question, self._read(question, before), self._read(question, after))
         if not found.flips:
-            return None
-        return FlippedQuestion(
+            return None, found.steps
+        flip = FlippedQuestion(
             query=decode_answered(answer).query,
             context_package_id=answer.context_package_id,
             before=found.before,
@@ -106,6 +113,7 @@ class Comparing:
             responsible=found.responsible,
             minimal=found.minimal,
         )
+        return flip, found.steps
 
     def _read(self, question: PolicyQuestion, ground: _Ground) -> Side:
         evidence = read_policy(self.remembered.memory, ground.rules, question, ground.known)
