@@ -313,6 +313,8 @@ ON_EVERY_STORE = (
     "test_replay.py",
     "test_proof.py",
     "test_verify.py",
+    "test_bundle.py",
+    "test_published.py",
 )
 """The files whose tests run once on each store; the others run on SQLite."""
 
@@ -345,6 +347,16 @@ def world(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> It
     yield made
     for kernel in made.opened:
         kernel.file.close()
+
+
+@pytest.fixture
+def stranger(request: pytest.FixtureRequest) -> Callable[[Path | str], Stranger]:
+    """Somebody else with access to a database."""
+    return lambda location: (
+        SqliteStranger(location)
+        if isinstance(location, Path)
+        else PostgresStranger(request.getfixturevalue("postgres"), location)
+    )
 
 
 @pytest.fixture

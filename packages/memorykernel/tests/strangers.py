@@ -99,9 +99,9 @@ class SqliteStranger:
 class PostgresStranger:
     """Beside a schema of a server."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, location: str | None = None) -> None:
         self._server = server
-        self.location = server.make_schema()
+        self.location = location or server.make_schema()
 
     def run(self, statement: str) -> list[tuple[Any, ...]]:
         """See `Stranger`."""

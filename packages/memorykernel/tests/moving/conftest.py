@@ -6,17 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from memorykernel import open_kernel, wiring
 from memorykernel.adapters.bundle_archive import BundleArchive, TarWriter
-from memorykernel.adapters.bundle_source import SqliteSource
-from memorykernel.adapters.bundle_target import SqliteTarget
-from memorykernel.adapters.published_target import PublishedSqliteTarget
-from memorykernel.adapters.sqlite_answers import SqliteAnswers
-from memorykernel.adapters.sqlite_file import SqliteFile
-from memorykernel.adapters.sqlite_memory import SqliteMemory
-from memorykernel.adapters.sqlite_schema import SqliteSchema
+from memorykernel.adapters.integrity import IntegrityReport
 from memorykernel.core.admission import Fresh, NewRecord, admit_record
 from memorykernel.core.question import PolicyQuestion
 from memorykernel.core.record import Link
+from memorykernel.core.release import default_release
 from memorykernel.core.request import AddConstraintV4, AddMembership, AddRecord, AddSummaryV4
 from memorykernel.core.stored_question import StoredQuestion
 from memorykernel.core.stored_record import KeptRequest
@@ -30,6 +26,9 @@ from memorykernel.core.vocabulary import (
     TruthStatus,
 )
 from memorykernel.service.moving import Moving
+from memorykernel.wiring import Kernel
+
+Location = Path | str
 
 NOW_US = 1_770_556_793_500_000
 COMMON = {
@@ -81,11 +80,17 @@ def make_record(number: int, *, supersedes: tuple[str, ...] = (), salt: str = ""
     return admit_record(requests[number % len(requests)], fresh)
 
 
-def fill(path: Path, count: int = 12) -> Path:
+def open_store(location: Location) -> Kernel:
+    """A kernel on a place where there may be nothing yet."""
+    kernel = open_kernel(location, default_release(), clock=Clock())
+    kernel.schema_care.migrate(dry_run=False)
+    return kernel
+
+
+def fill(location: Location, count: int = 12) -> Location:
     """Records of all kinds with links, an answer, a request key."""
-    file = SqliteFile(path)
-    SqliteSchema(file, 4).migrate(NOW_US)
-    memory = SqliteMemory(file)
+    kernel = open_store(location)
+    memory = kernel.asking.memory
     head = ""
     for number in range(count):
         supersedes = (version_id(number - 1),) if number % 5 == 4 else ()
@@ -99,52 +104,94 @@ def fill(path: Path, count: int = 12) -> Path:
     )
     memory.add_link(link, now_us=NOW_US + count)
     question = PolicyQuestion(text="May I?", actor="a", action="b", resource="c", as_of_us=NOW_US)
-    SqliteAnswers(file).store_answer(
+    kernel.asking.answers.store_answer(
         "cpkg_1",
         b'{"context_package_id":"cpkg_1","answer":{"result":"deny"}}',
         StoredQuestion(ruleset="ordering.v3", head=head, question=question),
     )
     kept = KeptRequest(key="key-1", digest="ab" * 32, reply=b'{"a":1}')
     memory.write(lambda transaction: transaction.keep_request(kept), now_us=NOW_US + count)
-    file.close()
-    return path
+    kernel.file.close()
+    return location
 
 
-def open_moving(path: Path) -> Moving:
-    file = SqliteFile(path)
-    return Moving(
-        source=SqliteSource(file),
-        target=SqliteTarget(file),
-        published=PublishedSqliteTarget(file),
-        clock=Clock(),
-    )
+def open_moving(location: Location) -> Moving:
+    return wiring.open_moving(location, clock=Clock())
 
 
-def export(path: Path) -> bytes:
-    return b"".join(open_moving(path).export(TarWriter()))
+def add(location: Location, *records: NewRecord) -> None:
+    kernel = open_store(location)
+    for new in records:
+        kernel.asking.memory.add_record(new, now_us=1)
+    kernel.file.close()
+
+
+def export(location: Location) -> bytes:
+    return b"".join(open_moving(location).export(TarWriter()))
+
+
+def check(location: Location) -> IntegrityReport:
+    kernel = open_kernel(location, default_release())
+    report = kernel.check_integrity()
+    kernel.file.close()
+    return report
+
+
+def is_untouched(location: Location) -> bool:
+    """Whether nothing was made at a place."""
+    if isinstance(location, Path):
+        return not location.exists()
+    kernel = open_kernel(location, default_release())
+    version = kernel.schema_care.load_status().current_version
+    kernel.file.close()
+    return version == 0
 
 
 def open_archive(path: Path) -> BundleArchive:
     return BundleArchive(lambda: path.open("rb"), None)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    return fill(tmp_path / "store.db")
+class Kit:
+    """The helpers above, for tests, which cannot import this file."""
+
+    open = staticmethod(open_store)
+    fill = staticmethod(fill)
+    add = staticmethod(add)
+    check = staticmethod(check)
+    is_untouched = staticmethod(is_untouched)
+
+
+@pytest.fixture(scope="session")
+def store_kit() -> Kit:
+    return Kit()
 
 
 @pytest.fixture
-def filled() -> Callable[..., Path]:
+def place(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str], Location]:
+    """Names places for databases where there is nothing yet."""
+    if store_kind == "sqlite":
+        return lambda name: tmp_path / name
+    server = request.getfixturevalue("postgres")
+    return lambda name: server.make_schema()
+
+
+@pytest.fixture
+def store(place: Callable[[str], Location]) -> Location:
+    return fill(place("store.db"))
+
+
+@pytest.fixture
+def filled() -> Callable[..., Location]:
     return fill
 
 
 @pytest.fixture
-def exported() -> Callable[[Path], bytes]:
+def exported() -> Callable[[Location], bytes]:
     return export
 
 
 @pytest.fixture
-def moving() -> Callable[[Path], Moving]:
+def moving() -> Callable[[Location], Moving]:
     return open_moving
 
 

@@ -16,17 +16,15 @@ from typing import Any
 
 import pytest
 from memorykernel.adapters.bundle_archive import BundleArchive, TarWriter
-from memorykernel.adapters.bundle_source import SqliteSource
-from memorykernel.adapters.sqlite_file import SqliteFile
-from memorykernel.adapters.sqlite_integrity import check_integrity
-from memorykernel.adapters.sqlite_memory import SqliteMemory
 from memorykernel.core.bundle import parse_manifest
 from memorykernel.errors import BundleInvalid, QueryFailed, WriteConflict
 from memorykernel.service.moving import Moving
 
 Files = dict[str, bytes]
-Open = Callable[[Path], Moving]
-Export = Callable[[Path], bytes]
+Location = Path | str
+Open = Callable[[Location], Moving]
+Export = Callable[[Location], bytes]
+Place = Callable[[str], Location]
 Archive = Callable[[Path], BundleArchive]
 
 
@@ -57,40 +55,54 @@ def change_line(files: Files, name: str, number: int, **changes: Any) -> Files:
     return {**files, name: b"\n".join(lines) + b"\n"}
 
 
-def take_over(open_: Open, archive: Archive, data: bytes, path: Path) -> Any:
-    bundle = path.with_suffix(".tar")
-    bundle.write_bytes(data)
-    return open_(path).take_over(archive(bundle))
+@pytest.fixture
+def take_over(tmp_path: Path, moving: Open, archive: Archive) -> Callable[[bytes, Location], Any]:
+    """Import the bytes of a bundle."""
+
+    def run(data: bytes, location: Location) -> Any:
+        bundle = tmp_path / "taken.tar"
+        bundle.write_bytes(data)
+        return moving(location).take_over(archive(bundle))
+
+    return run
 
 
 def test_an_empty_store_gets_the_same_heads_and_exports_the_same_bytes(
-    store: Path, tmp_path: Path, exported: Export, moving: Open, archive: Archive
+    store: Location, exported: Export, take_over: Any, place: Place, store_kit: Any
 ) -> None:
     data = exported(store)
-    copy = tmp_path / "copy.db"
-    report = take_over(moving, archive, data, copy)
+    copy = place("copy.db")
+    report = take_over(data, copy)
     assert (report.exact, report.source.records, report.source.links) == (True, 12, 3)
     assert (report.source.answers, report.source.requests) == (1, 1)
     assert exported(copy) == data
-    original, imported = (check_integrity(SqliteFile(path)) for path in (store, copy))
+    original, imported = map(store_kit.check, (store, copy))
     assert imported.ok
     assert (imported.memory_head, imported.answer_head) == (original.memory_head, original.answer_head)
 
 
-def test_an_existing_empty_file_is_filled_like_a_missing_one(
-    store: Path, tmp_path: Path, filled: Any, exported: Export, moving: Open, archive: Archive
+def test_a_bundle_moves_from_a_file_to_any_store_and_back(
+    tmp_path: Path, exported: Export, take_over: Any, place: Place, store_kit: Any
 ) -> None:
-    from memorykernel.adapters.sqlite_schema import SqliteSchema
+    file, copy, back = store_kit.fill(tmp_path / "first.db"), place("copy.db"), tmp_path / "back.db"
+    assert take_over(exported(file), copy).exact
+    assert take_over(exported(copy), back).exact
+    assert exported(back) == exported(file)
+    assert store_kit.check(back).memory_head == store_kit.check(copy).memory_head
 
-    copy = tmp_path / "copy.db"
-    SqliteSchema(SqliteFile(copy), 4).migrate(1)
-    assert take_over(moving, archive, exported(store), copy).exact
+
+def test_an_existing_empty_file_is_filled_like_a_missing_one(
+    store: Location, exported: Export, take_over: Any, place: Place, store_kit: Any
+) -> None:
+    copy = place("copy.db")
+    store_kit.open(copy).file.close()
+    assert take_over(exported(store), copy).exact
     assert exported(copy) == exported(store)
-    assert check_integrity(SqliteFile(copy)).ok
+    assert store_kit.check(copy).ok
 
 
 def test_lines_and_chunks_may_come_in_any_order(
-    store: Path, tmp_path: Path, exported: Export, moving: Open, archive: Archive
+    store: Location, exported: Export, take_over: Any, place: Place
 ) -> None:
     data = exported(store)
     files = unpack(data)
@@ -102,58 +114,51 @@ def test_lines_and_chunks_may_come_in_any_order(
         "memory/000001.ndjson": b"".join(lines[5:]),
         **files,
     }
-    copy = tmp_path / "copy.db"
-    assert take_over(moving, archive, pack(shuffled), copy).exact
+    copy = place("copy.db")
+    assert take_over(pack(shuffled), copy).exact
     assert exported(copy) == data
 
 
-def test_a_second_import_finds_everything_there(
-    store: Path, exported: Export, moving: Open, archive: Archive
-) -> None:
+def test_a_second_import_finds_everything_there(store: Location, exported: Export, take_over: Any) -> None:
     before = exported(store)
-    report = take_over(moving, archive, before, store)
+    report = take_over(before, store)
     assert (report.exact, report.added, report.identical, report.answers_left_out) == (False, 0, 16, 1)
     assert exported(store) == before
 
 
 def test_a_merge_adds_what_is_new_and_keeps_what_is_there(
-    store: Path, tmp_path: Path, filled: Any, exported: Export, moving: Open, archive: Archive
+    store: Location, exported: Export, take_over: Any, place: Place, store_kit: Any
 ) -> None:
-    larger = filled(tmp_path / "larger.db", 20)
-    report = take_over(moving, archive, exported(larger), store)
+    larger = store_kit.fill(place("larger.db"), 20)
+    report = take_over(exported(larger), store)
     assert (report.added, report.identical) == (10, 16)
-    checked = check_integrity(SqliteFile(store))
+    checked = store_kit.check(store)
     assert (checked.ok, checked.records) == (True, 20)
 
 
 def test_a_merge_refuses_other_content_under_the_same_id(
-    store: Path, tmp_path: Path, record: Any, exported: Export, moving: Open, archive: Archive
+    store: Location, record: Any, exported: Export, take_over: Any, place: Place, store_kit: Any
 ) -> None:
-    from memorykernel.adapters.sqlite_schema import SqliteSchema
-
-    other = tmp_path / "other.db"
-    file = SqliteFile(other)
-    SqliteSchema(file, 4).migrate(1)
-    SqliteMemory(file).add_records([record(50), record(3, salt="!")], now_us=1)
-    file.close()
+    other = place("other.db")
+    store_kit.add(other, record(50), record(3, salt="!"))
     before = exported(store)
     with pytest.raises(WriteConflict, match=r"1 of the bundle's .*01J0{22}3"):
-        take_over(moving, archive, exported(other), store)
+        take_over(exported(other), store)
     assert exported(store) == before
 
 
 def test_a_link_to_a_missing_record_refuses_the_whole_import(
-    store: Path, tmp_path: Path, exported: Export, moving: Open, archive: Archive
+    store: Location, exported: Export, take_over: Any, place: Place, store_kit: Any
 ) -> None:
     files = unpack(exported(store))
     number = next(n for n, line in enumerate(files["memory/000001.ndjson"].splitlines()) if b'"link"' in line)
     changed = change_line(files, "memory/000001.ndjson", number, to_version_id="01J" + "9" * 23)
-    copy = tmp_path / "copy.db"
+    copy = place("copy.db")
     with pytest.raises(WriteConflict, match="not in the bundle"):
-        take_over(moving, archive, pack(changed), copy)
-    assert not copy.exists()
+        take_over(pack(changed), copy)
+    assert store_kit.is_untouched(copy)
     with pytest.raises(WriteConflict):
-        take_over(moving, archive, pack(changed), store)
+        take_over(pack(changed), store)
 
 
 @pytest.mark.parametrize(
@@ -176,21 +181,23 @@ def test_a_link_to_a_missing_record_refuses_the_whole_import(
 def test_what_a_store_would_refuse_or_did_not_write_is_refused(
     changes: dict[str, Any],
     message: str,
-    store: Path,
+    store: Location,
     tmp_path: Path,
     exported: Export,
-    moving: Open,
-    archive: Archive,
+    take_over: Any,
+    place: Place,
+    store_kit: Any,
 ) -> None:
     files = change_line(unpack(exported(store)), "memory/000001.ndjson", 0, **changes)
-    copy = tmp_path / "copy.db"
+    copy = place("copy.db")
     with pytest.raises(BundleInvalid, match=message):
-        take_over(moving, archive, pack(files), copy)
-    assert [each.name for each in tmp_path.glob("*copy*")] == ["copy.tar"]
+        take_over(pack(files), copy)
+    assert store_kit.is_untouched(copy)
+    assert not list(tmp_path.glob(".copy*"))
 
 
 def test_every_changed_byte_of_a_chunk_and_every_cut_is_noticed(
-    store: Path, tmp_path: Path, exported: Export, archive: Archive
+    store: Location, tmp_path: Path, exported: Export, archive: Archive
 ) -> None:
     data = exported(store)
     path = tmp_path / "b.tar"
@@ -206,7 +213,7 @@ def test_every_changed_byte_of_a_chunk_and_every_cut_is_noticed(
 
 
 def test_files_that_the_manifest_does_not_name_are_refused(
-    store: Path, tmp_path: Path, exported: Export, archive: Archive
+    store: Location, tmp_path: Path, exported: Export, archive: Archive
 ) -> None:
     files = unpack(exported(store))
     path = tmp_path / "b.tar"
@@ -221,24 +228,22 @@ def test_files_that_the_manifest_does_not_name_are_refused(
             archive(path).verify()
 
 
-def test_a_damaged_store_is_not_exported(store: Path, exported: Export) -> None:
-    file = SqliteFile(store)
-    with file.writing(durable=True) as connection:
-        connection.execute("DROP TRIGGER records_no_UPDATE")
-        connection.execute("UPDATE records SET writer = 'mallory' WHERE record_seq = 3")
+def test_a_damaged_store_is_not_exported(store: Location, stranger: Any, exported: Export) -> None:
+    stranger(store).tamper("UPDATE records SET writer = 'mallory' WHERE record_seq = 3")
     with pytest.raises(QueryFailed, match="record 3 is not what was written"):
         exported(store)
 
 
-def test_an_export_is_one_state_while_others_write(store: Path, record: Any) -> None:
-    source = SqliteSource(SqliteFile(store))
-    with source.hold() as snapshot:
+def test_an_export_is_one_state_while_others_write(
+    store: Location, record: Any, moving: Open, store_kit: Any
+) -> None:
+    with moving(store).source.hold() as snapshot:
         before = snapshot.load_state()
-        SqliteMemory(SqliteFile(store)).add_record(record(77), now_us=1)
+        store_kit.add(store, record(77))
         assert snapshot.load_state() == before
 
 
-def test_the_manifest_of_another_format_is_refused(store: Path, exported: Export) -> None:
+def test_the_manifest_of_another_format_is_refused(store: Location, exported: Export) -> None:
     manifest = json.loads(unpack(exported(store))["manifest.json"])
     with pytest.raises(BundleInvalid, match="format"):
         parse_manifest(json.dumps({**manifest, "format": "memorykernel.bundle.v9"}).encode())
@@ -261,28 +266,26 @@ class DeadlyBundle:
         os.kill(os.getpid(), signal.SIGKILL)
 
 bundle = open_bundle(Path(sys.argv[2]), verify_key=None, identity=None)
-open_moving(Path(sys.argv[1])).take_over(DeadlyBundle(bundle))
+open_moving(sys.argv[1]).take_over(DeadlyBundle(bundle))
 """
 
 
 def test_an_import_that_is_killed_leaves_nothing_and_can_be_repeated(
-    store: Path, tmp_path: Path, exported: Export, moving: Open, archive: Archive
+    store: Location, tmp_path: Path, exported: Export, take_over: Any, place: Place, store_kit: Any
 ) -> None:
-    from memorykernel.adapters.sqlite_schema import SqliteSchema
-
     data = exported(store)
     bundle = tmp_path / "b.tar"
     bundle.write_bytes(data)
-    missing, empty = tmp_path / "missing.db", tmp_path / "empty.db"
-    SqliteSchema(SqliteFile(empty), 4).migrate(1)
+    missing, empty = place("missing.db"), place("empty.db")
+    store_kit.open(empty).file.close()
     for path in (missing, empty):
         done = subprocess.run(
             [sys.executable, "-c", _KILLED, str(path), str(bundle)], capture_output=True, check=False
         )
         assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"reached\n"), done.stderr
-    assert not missing.exists()
-    assert check_integrity(SqliteFile(empty)).records == 0
+    assert store_kit.is_untouched(missing)
+    assert store_kit.check(empty).records == 0
     for path in (missing, empty):
-        assert take_over(moving, archive, data, path).exact
+        assert take_over(data, path).exact
         assert exported(path) == data
     assert not list(tmp_path.glob(".*"))

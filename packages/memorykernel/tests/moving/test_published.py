@@ -14,13 +14,14 @@ import pytest
 from memorykernel.adapters.bundle_file import Kind, find_kind
 from memorykernel.adapters.published_snapshot import PublishedSnapshot
 from memorykernel.adapters.published_sqlite import PublishedSqlite
-from memorykernel.adapters.sqlite_answers import SqliteAnswers
 from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.sqlite_integrity import check_integrity
 from memorykernel.errors import BundleInvalid, WriteConflict
 from memorykernel.service.moving import Moving
 
-Open = Callable[[Path], Moving]
+Location = Path | str
+Open = Callable[[Location], Moving]
+Place = Callable[[str], Location]
 IDS = [f"01J{number:023d}" for number in range(6)]
 PACKAGE = {"context_package_id": "cpkg_1_txn_2", "query": {}, "determinism": {}, "answer": {"result": "deny"}}
 
@@ -76,7 +77,7 @@ def snapshot(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_snapshot_is_taken_over_with_ids_links_and_answers(
-    packed: bool, snapshot: Path, tmp_path: Path, moving: Open
+    packed: bool, snapshot: Path, tmp_path: Path, moving: Open, place: Place, store_kit: Any
 ) -> None:
     source = snapshot
     if packed:
@@ -84,13 +85,14 @@ def test_a_snapshot_is_taken_over_with_ids_links_and_answers(
         with tarfile.open(source, "w:gz") as archive:
             archive.add(snapshot, arcname="export")
     assert find_kind(source) is Kind.PUBLISHED_SNAPSHOT
-    copy = tmp_path / "copy.db"
+    copy = place("copy.db")
     report = moving(copy).take_over_published(PublishedSnapshot(source))
     assert (report.added, report.identical, report.schema_version) == (5, 0, 2)
-    checked = check_integrity(SqliteFile(copy))
+    checked = store_kit.check(copy)
     assert (checked.ok, checked.records, checked.links, checked.answers) == (True, 3, 1, 1)
-    answer = SqliteAnswers(SqliteFile(copy)).load_answer("cpkg_1_txn_2")
-    assert answer is not None
+    kernel = store_kit.open(copy)
+    answer = kernel.asking.answers.load_answer("cpkg_1_txn_2")
+    kernel.file.close()
     assert json.loads(answer.package) == PACKAGE
     again = moving(copy).take_over_published(PublishedSnapshot(source))
     assert (again.added, again.identical) == (0, 5)
@@ -108,12 +110,13 @@ def test_a_snapshot_is_taken_over_with_ids_links_and_answers(
     ],
 )
 def test_a_record_that_no_request_may_be_is_refused_with_its_line(
-    changes: dict[str, Any], tmp_path: Path, moving: Open
+    changes: dict[str, Any], tmp_path: Path, moving: Open, place: Place, store_kit: Any
 ) -> None:
     folder = write_snapshot(tmp_path / "s", [wire_record(0), wire_record(1, **changes)])
+    copy = place("copy.db")
     with pytest.raises(BundleInvalid, match=r"memory_records.ndjson line 2"):
-        moving(tmp_path / "copy.db").take_over_published(PublishedSnapshot(folder))
-    assert not (tmp_path / "copy.db").exists()
+        moving(copy).take_over_published(PublishedSnapshot(folder))
+    assert store_kit.is_untouched(copy)
 
 
 def test_a_snapshot_that_is_not_its_manifests_is_refused(snapshot: Path, tmp_path: Path) -> None:
@@ -125,11 +128,14 @@ def test_a_snapshot_that_is_not_its_manifests_is_refused(snapshot: Path, tmp_pat
         PublishedSnapshot(write_snapshot(tmp_path / "s", [], schema_version=7)).verify()
 
 
-def test_a_link_to_nowhere_refuses_the_snapshot(tmp_path: Path, moving: Open) -> None:
+def test_a_link_to_nowhere_refuses_the_snapshot(
+    tmp_path: Path, moving: Open, place: Place, store_kit: Any
+) -> None:
     folder = write_snapshot(tmp_path / "s", [wire_record(0, supersedes=[IDS[5]])])
+    copy = place("copy.db")
     with pytest.raises(WriteConflict):
-        moving(tmp_path / "copy.db").take_over_published(PublishedSnapshot(folder))
-    assert not (tmp_path / "copy.db").exists()
+        moving(copy).take_over_published(PublishedSnapshot(folder))
+    assert store_kit.is_untouched(copy)
 
 
 def write_sqlite(path: Path, *, renamed: str = "writer") -> Path:
@@ -163,8 +169,8 @@ def test_a_file_with_the_columns_of_the_wire_is_taken_over(tmp_path: Path, movin
     assert check_integrity(SqliteFile(tmp_path / "copy.db")).ok
 
 
-def test_a_file_with_other_columns_is_refused_by_their_names(tmp_path: Path, store: Path) -> None:
+def test_a_file_with_other_columns_is_refused_by_their_names(tmp_path: Path, store_kit: Any) -> None:
     with pytest.raises(BundleInvalid, match="missing writer, unknown author"):
         PublishedSqlite(write_sqlite(tmp_path / "old.db", renamed="author")).verify()
     with pytest.raises(BundleInvalid, match="of this program"):
-        PublishedSqlite(store).verify()
+        PublishedSqlite(store_kit.fill(tmp_path / "ours.db")).verify()

@@ -1,4 +1,4 @@
-"""Merging a bundle into a SQLite store that holds something.
+"""Merging a bundle into a store that holds something.
 
 What is there already stays as it is; a record with the same id and other content is a conflict. Everything
 else is written as if it came as requests, in the order of the bundle, and recorded now: this store did not
@@ -7,12 +7,11 @@ know it before. Answers are left out, because they were given on states that thi
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any, Final, cast
 
 from memorykernel.adapters.bundle_order import Sequencer
-from memorykernel.adapters.rows import RECORD_COLUMNS, RECORD_COLUMNS_4, Row, decode_stored_record
-from memorykernel.adapters.sqlite_write import SqliteTransaction
+from memorykernel.adapters.bundle_store import BundleStore
+from memorykernel.adapters.rows import Row, decode_stored_record
 from memorykernel.core.admission import NewRecord
 from memorykernel.core.bundle import LinkLine, Manifest, Member, MemoryLine, RecordLine, RequestLine
 from memorykernel.core.bundle_line import parse_lines, record_values
@@ -23,19 +22,16 @@ from memorykernel.errors import WriteConflict
 from memorykernel.ports import Bundle, Imported
 
 _MAX_SHOWN: Final = 20
-_COLUMNS: Final = (*RECORD_COLUMNS, *RECORD_COLUMNS_4)
-_BY_VERSION_ID: Final = f"SELECT {', '.join(_COLUMNS)} FROM records WHERE memory_version_id = ?"  # noqa: S608  # column names
-_BY_VERSION: Final = "SELECT memory_version_id FROM records WHERE memory_id = ? AND version = ?"
 
 
-def merge(connection: sqlite3.Connection, bundle: Bundle, manifest: Manifest, now_us: int) -> Imported:
+def merge(store: BundleStore, bundle: Bundle, manifest: Manifest) -> Imported:
     """Merge inside a write transaction; see `ports.DataTarget`.
 
     Raises:
         WriteConflict: The store has other content under the same id; a link leads nowhere or closes a cycle.
     """
-    merging = _Merging(connection, now_us)
-    orders = {member: Sequencer(connection, member) for member in Member}
+    merging = _Merging(store)
+    orders = {member: Sequencer(store.parking, member) for member in Member}
     for chunk in bundle.read_chunks(manifest):
         if chunk.member is not Member.ANSWERS:
             lines = parse_lines(chunk.member, chunk.path, chunk.data)
@@ -51,13 +47,13 @@ def merge(connection: sqlite3.Connection, bundle: Bundle, manifest: Manifest, no
 
 
 class _Merging:
-    def __init__(self, connection: sqlite3.Connection, now_us: int) -> None:
+    def __init__(self, store: BundleStore) -> None:
         self.added = 0
         self.identical = 0
         self._conflicts: list[str] = []
         self._conflict_count = 0
-        self._connection = connection
-        self._transaction = SqliteTransaction(connection, now_us)
+        self._store = store
+        self._transaction = store.transaction
 
     def add(self, due: list[MemoryLine | RequestLine]) -> None:
         for line in due:
@@ -80,23 +76,19 @@ class _Merging:
 
     def _add_record(self, line: RecordLine) -> None:
         values = record_values(line)
-        there = self._connection.execute(_BY_VERSION_ID, (line.memory_version_id,)).fetchone()
+        there = self._store.find_row(line.memory_version_id)
         if there == values:
             self.identical += 1
-        elif there is not None or self._is_taken(line):
+        elif there is not None or self._store.is_taken(line.memory_id, line.version):
             self._note_conflict(line.memory_version_id)
         elif not self._conflict_count:
             self._transaction.add_record(_make_record(line, values))
             self.added += 1
 
-    def _is_taken(self, line: RecordLine) -> bool:
-        taken = self._connection.execute(_BY_VERSION, (line.memory_id, line.version)).fetchone()
-        return taken is not None
-
     def _add_link(self, line: LinkLine) -> None:
         if self._conflict_count:
             return  # its ends may not be there, and nothing is kept anyway
-        before = self._count_entries()
+        before = self._store.count_entries()
         link = Link(
             from_memory_version_id=line.from_version_id,
             to_memory_version_id=line.to_version_id,
@@ -105,7 +97,7 @@ class _Merging:
             justification=line.justification,
         )
         self._transaction.add_link(link)
-        grown = self._count_entries() - before
+        grown = self._store.count_entries() - before
         self.added += grown
         self.identical += 1 - grown
 
@@ -124,10 +116,6 @@ class _Merging:
         self._conflict_count += 1
         if len(self._conflicts) < _MAX_SHOWN:
             self._conflicts.append(what)
-
-    def _count_entries(self) -> int:
-        newest = "SELECT entry_seq FROM memory_chain ORDER BY entry_seq DESC LIMIT 1"
-        return int(self._connection.execute(newest).fetchone()[0])
 
 
 def _make_record(line: RecordLine, values: Row) -> NewRecord:

@@ -1,13 +1,13 @@
-"""Reading a SQLite store out as the lines of a bundle; see `ports.DataSource`.
+"""Reading a store out as the lines of a bundle; see `ports.DataSource`.
 
-Every row is checked against the digest in its chain entry on the way, so that damage is not exported as
-truth.
+The statements are the same for every store. Every row is checked against the digest in its chain entry on the
+way, so that damage is not exported as truth.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -31,7 +31,6 @@ from memorykernel.core.chain import digest_entry
 from memorykernel.errors import QueryFailed, SchemaUnavailable
 from memorykernel.ports import DataSnapshot, EncodedLines
 
-_ROWS_AT_ONCE: Final = 4000
 _CHUNK_BYTES: Final = 4 * 2**20
 _RECORD: Final = (*RECORD_COLUMNS, *RECORD_COLUMNS_4)
 _ANSWER: Final = (*ANSWER_COLUMNS, *ANSWER_COLUMNS_4)
@@ -57,14 +56,18 @@ SELECT request_key, request_sha256, recorded_at_us, reply FROM request_keys ORDE
 _STATE: Final = """
 SELECT (SELECT count(*) FROM records), (SELECT count(*) FROM links), (SELECT count(*) FROM answers),
   (SELECT count(*) FROM request_keys),
-  (SELECT lower(hex(head)) FROM memory_chain ORDER BY entry_seq DESC LIMIT 1),
-  (SELECT lower(hex(head)) FROM answer_chain ORDER BY entry_seq DESC LIMIT 1)
+  (SELECT head FROM memory_chain ORDER BY entry_seq DESC LIMIT 1),
+  (SELECT head FROM answer_chain ORDER BY entry_seq DESC LIMIT 1)
 """
 _NEWEST: Final = "SELECT recorded_at_us FROM memory_chain ORDER BY entry_seq DESC LIMIT 1"
 
 _RECORD_FIELDS: Final = RecordLine.__struct_fields__
 _EVIDENCE: Final = RECORD_COLUMNS.index("evidence")
 _LINKS_BEGIN: Final = _PREAMBLE + len(_RECORD)
+
+
+Stream = Callable[[str], Iterable[Row]]
+"""Runs a statement in one state and gives its rows, which need not fit into memory."""
 
 
 class SqliteSource:
@@ -78,33 +81,52 @@ class SqliteSource:
         """See `ports.DataSource`."""
         try:
             with self._file.reading() as connection:
-                if read_version(connection) < SCOPE_SCHEMA:
-                    raise SchemaUnavailable(
-                        f"the database is older than schema {SCOPE_SCHEMA}; run 'mk db migrate' first"
-                    )
-                yield _Snapshot(connection)
+                require_schema(read_version(connection))
+                yield RowSnapshot(connection.execute)
         except sqlite3.Error as exc:
             raise QueryFailed(f"the database cannot be read: {explain(exc)}") from exc
 
 
-def read_state(connection: sqlite3.Connection) -> StoreState:
-    """What the store holds, in the connection's state."""
-    row = connection.execute(_STATE).fetchone()
-    return StoreState(**dict(zip(StoreState.__struct_fields__, row, strict=True)))
+def require_schema(version: int) -> None:
+    """Pass when a store has all that a bundle holds.
+
+    Raises:
+        SchemaUnavailable: It is too old.
+    """
+    if version < SCOPE_SCHEMA:
+        raise SchemaUnavailable(
+            f"the database is older than schema {SCOPE_SCHEMA}; run 'mk db migrate' first"
+        )
 
 
-class _Snapshot:
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+def read_state(stream: Stream) -> StoreState:
+    """What the store holds, in one state."""
+    (row,) = stream(_STATE)
+    records, links, answers, requests, memory_head, answer_head = row
+    return StoreState(
+        records=records,
+        links=links,
+        answers=answers,
+        requests=requests,
+        memory_head=bytes(memory_head).hex(),
+        answer_head=bytes(answer_head).hex(),
+    )
+
+
+class RowSnapshot:
+    """One state of a store, read by statements; see `ports.DataSnapshot`."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
 
     def load_state(self) -> StoreState:
         """See `ports.DataSnapshot`."""
-        return read_state(self._connection)
+        return read_state(self._stream)
 
     def load_newest_us(self) -> int | None:
         """See `ports.DataSnapshot`."""
-        newest: int | None = self._connection.execute(_NEWEST).fetchone()[0]
-        return newest
+        ((newest,),) = self._stream(_NEWEST)
+        return None if newest is None else int(newest)
 
     def encode_lines(self, member: Member) -> Iterator[EncodedLines]:
         """See `ports.DataSnapshot`."""
@@ -118,15 +140,13 @@ class _Snapshot:
 
     def _encode(self, statement: str, make: Callable[[Row], Line]) -> Iterator[EncodedLines]:
         encoder, buffer, count = msgspec.json.Encoder(), bytearray(), 0
-        cursor = self._connection.execute(statement)
-        while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-            for row in rows:
-                encoder.encode_into(make(row), buffer, -1)
-                buffer += b"\n"
-                count += 1
-                if len(buffer) >= _CHUNK_BYTES:
-                    yield EncodedLines(bytes(buffer), count)
-                    buffer, count = bytearray(), 0
+        for row in self._stream(statement):
+            encoder.encode_into(make(row), buffer, -1)
+            buffer += b"\n"
+            count += 1
+            if len(buffer) >= _CHUNK_BYTES:
+                yield EncodedLines(bytes(buffer), count)
+                buffer, count = bytearray(), 0
         if count:
             yield EncodedLines(bytes(buffer), count)
 

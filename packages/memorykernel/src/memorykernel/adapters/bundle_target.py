@@ -17,14 +17,15 @@ from typing import Final
 
 from memorykernel.adapters.bundle_load import load_exactly
 from memorykernel.adapters.bundle_merge import merge
-from memorykernel.adapters.bundle_source import read_state
+from memorykernel.adapters.bundle_source import read_state, require_schema
+from memorykernel.adapters.bundle_store import SqliteBundleStore
 from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, SqliteSchema, read_version
 from memorykernel.adapters.storage_fault import explain
 from memorykernel.core.bundle import Manifest
 from memorykernel.core.release import SCHEMA_VERSIONS
 from memorykernel.core.schema_status import require_usable
-from memorykernel.errors import SchemaUnavailable, WriteConflict, WriteFailed
+from memorykernel.errors import WriteConflict, WriteFailed
 from memorykernel.ports import Bundle, Imported
 
 _UNSEEN: Final = (
@@ -52,10 +53,10 @@ class SqliteTarget:
         """See `ports.DataTarget`."""
 
         def fill(connection: sqlite3.Connection) -> Imported:
-            if read_state(connection).is_empty:
+            if read_state(connection.execute).is_empty:
                 added = load_exactly(connection, bundle, manifest)
                 return Imported(exact=True, added=added, identical=0, left_out=0)
-            return merge(connection, bundle, manifest, now_us)
+            return merge(SqliteBundleStore(connection, now_us), bundle, manifest)
 
         return fill_file(self._file, fill, now_us=now_us)
 
@@ -74,10 +75,7 @@ def fill_file(file: SqliteFile, job: Job, *, now_us: int) -> Imported:
         require_usable(SqliteSchema(file, SCOPE_SCHEMA).load_status())
         file.let_spill()
         with file.writing(durable=True) as connection:
-            if read_version(connection) < SCOPE_SCHEMA:
-                raise SchemaUnavailable(
-                    f"the database is older than schema {SCOPE_SCHEMA}; run 'mk db migrate' first"
-                )
+            require_schema(read_version(connection))
             return job(connection)
     except (sqlite3.Error, OSError) as exc:
         raise WriteFailed(f"nothing was imported: {explain(exc)}") from exc

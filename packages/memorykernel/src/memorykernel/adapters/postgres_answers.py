@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import psycopg
 
-from memorykernel.adapters.postgres_chain import OPEN_ANSWERS, SCOPE_SCHEMA, AnswerTip
-from memorykernel.adapters.postgres_database import PostgresDatabase
+from memorykernel.adapters.postgres_chain import OPEN_ANSWERS, SCOPE_SCHEMA
+from memorykernel.adapters.postgres_database import Entry, PostgresDatabase, Writing
 from memorykernel.adapters.postgres_line import describe_error
 from memorykernel.adapters.rows import (
     ANSWER_COLUMNS,
@@ -21,19 +21,30 @@ from memorykernel.adapters.rows import (
     digest_answer,
     encode_answer,
 )
+from memorykernel.core.chain import Value, next_head
 from memorykernel.core.record import Scope
 from memorykernel.core.stored_question import StoredAnswer, StoredQuestion
 from memorykernel.core.vocabulary import WILDCARD, Match
 from memorykernel.errors import ContextLookupFailed, QueryFailed
 
+_UNTOLD: Final = (None,) * len(ANSWER_COLUMNS_4)
 _COLUMNS: Final = ("answer_seq", *ANSWER_COLUMNS, *ANSWER_COLUMNS_4)
 READ_ANSWERS: Final = f"SELECT {', '.join(_COLUMNS[:6])} FROM answers"  # noqa: S608  # column names
 """What `decode_answer` reads."""
 
 _NEWEST: Final = f"{READ_ANSWERS} WHERE context_package_id = %s ORDER BY answer_seq DESC LIMIT 1"
-_INSERT: Final = f"INSERT INTO answers ({', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * len(_COLUMNS))})"  # noqa: S608  # column names
-_SAME: Final = """
-SELECT package = %s FROM answers WHERE context_package_id = %s ORDER BY answer_seq DESC LIMIT 1
+_STORED: Final = """
+SELECT context_package_id, package FROM answers WHERE context_package_id = ANY(%s::text[]) ORDER BY answer_seq
+"""
+_TYPES: Final = ("bigint", "text", "bytea", "text", "bytea", "text", "text", "text", "text")
+_INSERT: Final = (
+    f"INSERT INTO answers ({', '.join(_COLUMNS)})"  # noqa: S608  # column names
+    f" SELECT * FROM unnest({', '.join(f'%s::{each}[]' for each in _TYPES)})"
+)
+_INSERT_ENTRIES: Final = """
+INSERT INTO answer_chain
+SELECT seq, 'answer', subject, digest, head
+FROM unnest(%s::bigint[], %s::bigint[], %s::bytea[], %s::bytea[]) entry (seq, subject, digest, head)
 """
 
 
@@ -54,14 +65,7 @@ class PostgresAnswers:
         values = encode_answer(context_package_id, package, asked)
         try:
             with self._database.writing(OPEN_ANSWERS, durable=self._durable) as writing:
-                if writing.read(_SAME, (package, context_package_id)) == [(True,)]:
-                    return
-                tip = AnswerTip(writing)
-                if tip.schema < SCOPE_SCHEMA:
-                    values = (*values[: len(ANSWER_COLUMNS)], *(None,) * len(ANSWER_COLUMNS_4))
-                answer_seq = tip.number_answer()
-                writing.put(_INSERT, (answer_seq, *values))
-                tip.append(answer_seq, digest_answer(values))
+                insert_answers(writing, (values,))
         except psycopg.Error as exc:
             raise QueryFailed(f"the answer could not be kept: {describe_error(exc)}; ask again") from exc
 
@@ -87,6 +91,33 @@ class PostgresAnswers:
             raise ContextLookupFailed(
                 f"the answer could not be read: {describe_error(exc)}; repeat the request"
             ) from exc
+
+
+def insert_answers(writing: Writing, answers: Sequence[tuple[Value, ...]]) -> None:
+    """Insert answers that are not there yet, and their chain entries, in a statement for each table.
+
+    Args:
+        writing: A transaction opened, or opened again, with `OPEN_ANSWERS`.
+        answers: The values of `encode_answer`, in the order in which they are to be chained.
+    """
+    entry_seq, head, answer_seq, schema = writing.opened
+    rows: list[tuple[Value, ...]] = []
+    entries: list[tuple[Value, ...]] = []
+    newest: dict[Value, Value] = dict(writing.read(_STORED, ([values[0] for values in answers],)))
+    for values in answers:
+        if newest.get(values[0]) == values[1]:
+            continue
+        newest[values[0]] = values[1]
+        stored = values if schema >= SCOPE_SCHEMA else (*values[: len(ANSWER_COLUMNS)], *_UNTOLD)
+        answer_seq, entry_seq = answer_seq + 1, entry_seq + 1
+        digest = digest_answer(stored)
+        head = next_head(bytes(head), kind="answer", subject=answer_seq, digest=digest)
+        rows.append((answer_seq, *stored))
+        entries.append((entry_seq, answer_seq, digest, head))
+    if rows:
+        writing.put(_INSERT, [list(column) for column in zip(*rows, strict=True)])
+        writing.put(_INSERT_ENTRIES, [list(column) for column in zip(*entries, strict=True)])
+        writing.newest = Entry("answer_chain", entry_seq, head)
 
 
 def _match(scope: Scope | None) -> tuple[str, tuple[str, ...]]:

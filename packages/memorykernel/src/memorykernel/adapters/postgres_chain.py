@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from memorykernel.adapters.postgres_database import ChainTable, Entry, Writing, lock_chain
+from memorykernel.adapters.postgres_database import Entry, Writing, lock_chain
 from memorykernel.core.chain import find_jump, next_head, next_timed_head
 
 SCOPE_SCHEMA: Final = 4
@@ -37,9 +37,9 @@ class MemoryTip:
     def __init__(self, writing: Writing, now_us: int) -> None:
         entry_seq, head, before_us, schema, self._record_seq, self._link_seq = writing.opened
         self._writing = writing
-        self._entry_seq: int = entry_seq
+        self.entry_seq: int = entry_seq
         self.head = bytes(head)
-        self._heads = {self._entry_seq: self.head}
+        self._heads = {self.entry_seq: self.head}
         self.schema: int = schema
         self.recorded_at_us = None if schema < SCOPE_SCHEMA else max(now_us, before_us or now_us)
 
@@ -59,9 +59,9 @@ class MemoryTip:
         Args:
             entries: How many entries are to be appended.
         """
-        following = range(self._entry_seq + 1, self._entry_seq + 1 + entries)
+        following = range(self.entry_seq + 1, self.entry_seq + 1 + entries)
         jumps = {find_jump(entry_seq) for entry_seq in following} if self.schema >= SCOPE_SCHEMA else set()
-        return sorted(jump for jump in jumps if jump <= self._entry_seq and jump not in self._heads)
+        return sorted(jump for jump in jumps if jump <= self.entry_seq and jump not in self._heads)
 
     def learn(self, jumps: list[int], heads: list[bytes]) -> None:
         """Take the heads of `list_jumps`, in its order."""
@@ -69,46 +69,20 @@ class MemoryTip:
 
     def append(self, kind: str, subject_seq: int, digest: bytes) -> None:
         """Append an entry for a row; the heads that it binds were learned."""
-        self._entry_seq += 1
+        self.entry_seq += 1
         if self.recorded_at_us is None:
             self.head = next_head(self.head, kind=kind, subject=subject_seq, digest=digest)
         else:
             self.head = next_timed_head(
                 self.head,
-                jump_head=self._heads[find_jump(self._entry_seq)],
-                entry_seq=self._entry_seq,
+                jump_head=self._heads[find_jump(self.entry_seq)],
+                entry_seq=self.entry_seq,
                 kind=kind,
                 subject=subject_seq,
                 digest=digest,
                 recorded_at_us=self.recorded_at_us,
             )
-        self._heads[self._entry_seq] = self.head
-        row = (self._entry_seq, kind, subject_seq, digest, self.head, self.recorded_at_us)
-        _put(self._writing, "memory_chain", self._entry_seq, self.head, row)
-
-
-class AnswerTip:
-    """The end of the answers' chain in a transaction opened with `OPEN_ANSWERS`."""
-
-    def __init__(self, writing: Writing) -> None:
-        entry_seq, head, self._answer_seq, self.schema = writing.opened
-        self._writing = writing
-        self._entry_seq: int = entry_seq
-        self._head = bytes(head)
-
-    def number_answer(self) -> int:
-        """The row number of the next answer."""
-        self._answer_seq += 1
-        return int(self._answer_seq)
-
-    def append(self, answer_seq: int, digest: bytes) -> None:
-        """Append an entry for an answer's row."""
-        self._entry_seq += 1
-        self._head = next_head(self._head, kind="answer", subject=answer_seq, digest=digest)
-        row = (self._entry_seq, "answer", answer_seq, digest, self._head)
-        _put(self._writing, "answer_chain", self._entry_seq, self._head, row)
-
-
-def _put(writing: Writing, table: ChainTable, entry_seq: int, head: bytes, row: tuple[object, ...]) -> None:
-    writing.put(f"INSERT INTO {table} VALUES ({', '.join(['%s'] * len(row))})", row)  # noqa: S608  # closed set
-    writing.newest = Entry(table, entry_seq, head)
+        self._heads[self.entry_seq] = self.head
+        row = (self.entry_seq, kind, subject_seq, digest, self.head, self.recorded_at_us)
+        self._writing.put("INSERT INTO memory_chain VALUES (%s, %s, %s, %s, %s, %s)", row)
+        self._writing.newest = Entry("memory_chain", self.entry_seq, self.head)

@@ -12,7 +12,7 @@ error says so.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Literal, NamedTuple
 
@@ -27,7 +27,7 @@ from memorykernel.adapters.postgres_line import (
     describe_error,
     name_database,
 )
-from memorykernel.adapters.postgres_text import decode_row, encode_values
+from memorykernel.adapters.postgres_text import decode_row, encode_value, encode_values
 from memorykernel.errors import SchemaUnavailable
 from memorykernel.service.attempt import Attempt
 
@@ -102,14 +102,37 @@ class Writing(Reading):
 
     def run_script(self, script: str) -> None:
         """Run many statements without parameters, after all that were put."""
-        self.read("SELECT")
+        self.flush()
         _open_transaction(self._connection, script)
+
+    def reopen(self, opening: str) -> None:
+        """Run another opening statement, after all that were put; its last row is `opened` from here on."""
+        self.flush()
+        self.opened = _open_transaction(self._connection, opening)
+
+    def copy(self, table: str, rows: Iterable[Row]) -> None:
+        """Let rows into a table, after all that were put; the fastest way for many.
+
+        Args:
+            table: Its name, perhaps with the columns in parentheses.
+            rows: The values of the columns.
+        """
+        self.flush()
+        with self._connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(encode_value(list(row)))
 
     def commit(self) -> None:
         """Run what was put, and commit."""
         with self._connection.pipeline():
             self._send()
             self._connection.execute("COMMIT")
+
+    def flush(self) -> None:
+        """Run what was put."""
+        if self._waiting:
+            with self._connection.pipeline():
+                self._send()
 
     def _send(self) -> None:
         for statement, values in self._waiting:

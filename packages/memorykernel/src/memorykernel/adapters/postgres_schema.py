@@ -31,6 +31,9 @@ from memorykernel.core.instant import format_instant
 from memorykernel.core.schema_status import SchemaStatus, compare_schema
 from memorykernel.errors import MigrationFailed, SchemaUnavailable
 
+LOCK_SCHEMA: Final = f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, 0);"
+"""What a migration's transaction is opened with: one at a time."""
+
 _OURS: Final = "memorykernel"
 
 _MEMORY: Final = """
@@ -208,21 +211,25 @@ class PostgresSchema:
 
     def migrate(self, now_us: int) -> SchemaStatus:
         """See `ports.Schema`; creates the tables, not the database."""
-        lock = f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, 0);"
         try:
-            with self._database.writing(lock, patient=True) as writing:
-                version = 0 if _is_empty(writing.read(_LOOK)) else writing.read(_VERSION)[0][0]
-                status = compare_schema(version, self._target_version)
-                for each in status.pending_versions:
-                    _MIGRATIONS[each](writing)
-                    applied = (each, format_instant(now_us))
-                    writing.put("INSERT INTO schema_migrations VALUES (%s, %s)", applied)
-                return compare_schema(max(version, *status.pending_versions, 0), self._target_version)
+            with self._database.writing(LOCK_SCHEMA, patient=True) as writing:
+                return migrate_inside(writing, self._target_version, now_us)
         except psycopg.Error as exc:
             reason = describe_error(exc)
             raise MigrationFailed(
                 f"the migration was not applied: {reason}; correct that and repeat"
             ) from exc
+
+
+def migrate_inside(writing: Writing, target_version: int, now_us: int) -> SchemaStatus:
+    """As `PostgresSchema.migrate`, inside a transaction that was opened with `LOCK_SCHEMA`."""
+    version = 0 if _is_empty(writing.read(_LOOK)) else writing.read(_VERSION)[0][0]
+    status = compare_schema(version, target_version)
+    for each in status.pending_versions:
+        _MIGRATIONS[each](writing)
+        applied = (each, format_instant(now_us))
+        writing.put("INSERT INTO schema_migrations VALUES (%s, %s)", applied)
+    return compare_schema(max(version, *status.pending_versions, 0), target_version)
 
 
 def _is_empty(rows: list[Row]) -> bool:

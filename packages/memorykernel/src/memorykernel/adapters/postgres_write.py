@@ -78,6 +78,11 @@ class PostgresWrite:
         """The chain's head as it is now, 64 lower-case hex digits."""
         return self._tip.head.hex()
 
+    @property
+    def entry_seq(self) -> int:
+        """The number of the newest entry as it is now."""
+        return self._tip.entry_seq
+
     def find_request(self, key: str) -> KeptRequest | None:
         """See `ports.WriteTransaction`."""
         rows = self._writing.read(_REQUEST, (key,))

@@ -7,27 +7,19 @@ They are recorded now: the published files do not say when they were.
 from __future__ import annotations
 
 import sqlite3
-from typing import Final
 
 import msgspec
 
+from memorykernel.adapters.bundle_store import BundleStore, SqliteBundleStore
 from memorykernel.adapters.bundle_target import fill_file
-from memorykernel.adapters.rows import RECORD_COLUMNS, RECORD_COLUMNS_4, digest_answer, encode_record
-from memorykernel.adapters.sqlite_chain import append_entry
+from memorykernel.adapters.rows import encode_record
 from memorykernel.adapters.sqlite_file import SqliteFile
-from memorykernel.adapters.sqlite_write import SqliteTransaction
 from memorykernel.core.admission import NewRecord
 from memorykernel.core.published import PublishedAnswer
 from memorykernel.core.record import Link, MemoryRecord
 from memorykernel.core.vocabulary import Relation
 from memorykernel.errors import WriteConflict
 from memorykernel.ports import Imported, PublishedData
-
-_COLUMNS: Final = (*RECORD_COLUMNS, *RECORD_COLUMNS_4)
-_STORED: Final = f"SELECT {', '.join(_COLUMNS)} FROM records WHERE memory_version_id = ?"  # noqa: S608  # column names
-_SAME_ANSWER: Final = "SELECT 1 FROM answers WHERE context_package_id = ? AND package = ?"
-_ADD_ANSWER: Final = "INSERT INTO answers (context_package_id, package) VALUES (?, ?)"
-_NEWEST: Final = "SELECT max(entry_seq) FROM memory_chain"
 
 
 class PublishedSqliteTarget:
@@ -40,15 +32,24 @@ class PublishedSqliteTarget:
         """See `ports.PublishedTarget`."""
 
         def fill(connection: sqlite3.Connection) -> Imported:
-            return _TakingOver(connection, now_us).run(data)
+            return take_over(SqliteBundleStore(connection, now_us), data)
 
         return fill_file(self._file, fill, now_us=now_us)
 
 
+def take_over(store: BundleStore, data: PublishedData) -> Imported:
+    """Take over inside a write transaction; see `ports.PublishedTarget`.
+
+    Raises:
+        WriteConflict: The store has other content under the same id, or a link leads nowhere.
+    """
+    return _TakingOver(store).run(data)
+
+
 class _TakingOver:
-    def __init__(self, connection: sqlite3.Connection, now_us: int) -> None:
-        self._connection = connection
-        self._transaction = SqliteTransaction(connection, now_us)
+    def __init__(self, store: BundleStore) -> None:
+        self._store = store
+        self._transaction = store.transaction
         self._added = 0
         self._identical = 0
 
@@ -66,7 +67,7 @@ class _TakingOver:
 
     def _add_record(self, new: NewRecord) -> None:
         version_id = new.record.memory_version_id
-        there = self._connection.execute(_STORED, (version_id,)).fetchone()
+        there = self._store.find_row(version_id)
         if there is None:
             alone = msgspec.structs.replace(new.record, supersedes=(), contradicts=())
             self._transaction.add_record(msgspec.structs.replace(new, record=alone))
@@ -81,30 +82,17 @@ class _TakingOver:
             )
 
     def _add_link(self, link: Link) -> None:
-        before = self._count_entries()
+        before = self._store.count_entries()
         self._transaction.add_link(link)
-        grown = self._count_entries() - before
+        grown = self._store.count_entries() - before
         self._added += grown
         self._identical += 1 - grown
 
     def _add_answer(self, answer: PublishedAnswer) -> None:
-        values = (answer.context_package_id, answer.package)
-        if self._connection.execute(_SAME_ANSWER, values).fetchone():
+        if self._store.add_untold_answer(answer.context_package_id, answer.package):
+            self._added += 1
+        else:
             self._identical += 1
-            return
-        answer_seq = self._connection.execute(_ADD_ANSWER, values).lastrowid
-        assert answer_seq is not None  # noqa: S101  # an INSERT of one row has a row number
-        append_entry(
-            self._connection,
-            "answer_chain",
-            kind="answer",
-            subject_seq=answer_seq,
-            digest=digest_answer(values),
-        )
-        self._added += 1
-
-    def _count_entries(self) -> int:
-        return int(self._connection.execute(_NEWEST).fetchone()[0])
 
 
 def _list_links(record: MemoryRecord) -> tuple[Link, ...]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.system import SystemClock
 from memorykernel.errors import InvalidRequest, WriteFailed
-from memorykernel.ports import Clock
-from memorykernel.wiring.kernel import Kernel, require_file
+from memorykernel.ports import Clock, DataSource, DataTarget, PublishedTarget
+from memorykernel.wiring.kernel import Kernel, is_dsn, require_driver, require_file
 
 if TYPE_CHECKING:
     from memorykernel.adapters.sqlite_backup import BackupReport, RestoreReport
@@ -21,24 +21,40 @@ if TYPE_CHECKING:
 
 
 def open_moving(location: Path | str, *, clock: Clock | None = None) -> Moving:
-    """The use cases that move the data of a SQLite file, which need not exist.
+    """The use cases that move a store's data.
+
+    Args:
+        location: A file, which need not exist, or the DSN of a PostgreSQL database, which may be empty.
+        clock: The real clock if None.
 
     Raises:
-        InvalidRequest: It is no file.
+        DriverMissing: It is a DSN, and the PostgreSQL driver is not installed.
     """
     # Imported here: keys and encryption take longer to load than most commands to run.
+    from memorykernel.service.moving import Moving
+
+    source, target, published = (
+        _open_postgres(str(location)) if is_dsn(location) else _open_file(Path(location))
+    )
+    return Moving(source=source, target=target, published=published, clock=clock or SystemClock())
+
+
+def _open_file(path: Path) -> tuple[DataSource, DataTarget, PublishedTarget]:
     from memorykernel.adapters.bundle_source import SqliteSource
     from memorykernel.adapters.bundle_target import SqliteTarget
     from memorykernel.adapters.published_target import PublishedSqliteTarget
-    from memorykernel.service.moving import Moving
 
-    file = SqliteFile(require_file(location))
-    return Moving(
-        source=SqliteSource(file),
-        target=SqliteTarget(file),
-        published=PublishedSqliteTarget(file),
-        clock=clock or SystemClock(),
-    )
+    file = SqliteFile(path)
+    return SqliteSource(file), SqliteTarget(file), PublishedSqliteTarget(file)
+
+
+def _open_postgres(dsn: str) -> tuple[DataSource, DataTarget, PublishedTarget]:
+    require_driver()
+    from memorykernel.adapters.postgres_database import PostgresDatabase
+    from memorykernel.adapters.postgres_moving import PostgresSource, PostgresTarget, PublishedPostgresTarget
+
+    database = PostgresDatabase(dsn)
+    return PostgresSource(database), PostgresTarget(database), PublishedPostgresTarget(database)
 
 
 def load_export_keys(sign_key: Path | None, recipients: list[str]) -> tuple[PrivateKey | None, list[Any]]:
