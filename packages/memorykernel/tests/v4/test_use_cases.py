@@ -110,7 +110,9 @@ def test_a_page_of_a_comparison_ends_early_when_its_search_took_long(
         suite.guarding.add_record(constraint(kit, effect="deny", **long_ago))
     asked = [ask(use_cases, kit) for _ in range(8)]
     bases: Any = {"from": {"ruleset": "ordering.v2"}, "to": {"ruleset": "ordering.v3"}}
-    flips, cursor, sizes = [], None, []
+    cursor = None
+    flips: list[str] = []
+    sizes: list[int] = []
     while not sizes or cursor is not None:
         page = suite.comparing.compare(read_request({**bases, "cursor": cursor}, Compare, strict=True))
         flips += [flip.context_package_id for flip in page.flips]
