@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,9 @@ from memorykernel.errors import QueryFailed, Stopped, WriteFailed
 from memorykernel.service.attempt import Attempt
 from memorykernel.web.limits import Limit, choose_limit
 from memorykernel.web.worker import Worker
+
+BEGUN_MS = 500
+"""A deadline by which a job has begun, on a busy machine too."""
 
 
 class Idle:
@@ -39,6 +41,14 @@ class Idle:
 
 def within(timeout_ms: int, path: str = "/v1/query/ask") -> Limit:
     return choose_limit(path, asyncio.get_running_loop().time(), timeout_ms)
+
+
+async def pass_by(limit: Limit) -> None:
+    """Wait until a limit is over, and who acts on it has acted."""
+    over = asyncio.Event()
+    assert limit.deadline_s is not None
+    asyncio.get_running_loop().call_at(limit.deadline_s + 0.02, over.set)
+    await over.wait()
 
 
 def test_a_result_and_an_error_come_back() -> None:
@@ -124,8 +134,8 @@ def test_a_running_job_is_interrupted_until_it_ends_and_cannot_commit() -> None:
                 raise
 
         with pytest.raises(WriteFailed) as caught:
-            await worker.run(write, within(20, "/v1/memory/link"))
-        assert caught.value.details == {"timeout_ms": 20}
+            await worker.run(write, within(BEGUN_MS, "/v1/memory/link"))
+        assert caught.value.details == {"timeout_ms": BEGUN_MS}
         assert await worker.run(lambda: store.interrupts, within(5000)) >= 1
         assert len(outcome) == 1
 
@@ -136,16 +146,18 @@ def test_a_job_that_commits_is_waited_for_whatever_the_deadline() -> None:
     async def scenario() -> None:
         store = Idle()
         worker = Worker(store)
-        gate = threading.Event()
+        begun, gate, limit = threading.Event(), threading.Event(), within(BEGUN_MS)
 
         def write() -> str:
             assert store.attempt is not None
             store.attempt.begin_commit()
+            begun.set()
             gate.wait(10)
             return "kept"
 
-        waiting = asyncio.create_task(worker.run(write, within(20)))
-        await asyncio.sleep(0.06)
+        waiting = asyncio.create_task(worker.run(write, limit))
+        assert await asyncio.to_thread(begun.wait, 10)
+        await pass_by(limit)
         assert not waiting.done()
         gate.set()
         assert await waiting == "kept"
@@ -166,7 +178,7 @@ def test_only_one_of_stop_and_commit_wins() -> None:
 
 
 def test_a_statement_of_sqlite_is_interrupted(tmp_path: Path) -> None:
-    async def scenario() -> float:
+    async def scenario() -> None:
         file = SqliteFile(tmp_path / "x.db")
         with file.writing(durable=False, create=True) as connection:
             connection.execute("CREATE TABLE t (a)")
@@ -177,21 +189,18 @@ def test_a_statement_of_sqlite_is_interrupted(tmp_path: Path) -> None:
             with file.reading() as connection:
                 return connection.execute(endless).fetchone()
 
-        begun = time.monotonic()
         with pytest.raises(QueryFailed):
             await worker.run(count, within(50))
-        assert await worker.run(lambda: "next", within(5000)) == "next"
-        taken = time.monotonic() - begun
+        assert await worker.run(lambda: "next", within(30_000)) == "next"
         assert worker.close(5)
-        return taken
 
-    assert asyncio.run(scenario()) < 5
+    asyncio.run(scenario())
 
 
 def test_a_lock_is_not_waited_for_past_the_deadline(tmp_path: Path) -> None:
     async def scenario() -> None:
         path = tmp_path / "x.db"
-        file, other = SqliteFile(path), SqliteFile(path)
+        file, other = SqliteFile(path, busy_timeout_ms=600_000), SqliteFile(path)
         with other.writing(durable=False, create=True) as connection:
             connection.execute("CREATE TABLE t (a)")
         worker = Worker(file)
@@ -201,12 +210,9 @@ def test_a_lock_is_not_waited_for_past_the_deadline(tmp_path: Path) -> None:
                 connection.execute("INSERT INTO t VALUES (1)")
 
         with other.writing(durable=False):
-            begun = time.monotonic()
             with pytest.raises(WriteFailed):
                 await worker.run(write, within(60, "/v1/memory/link"))
-            # The thread is free again soon: SQLite's own patience is five seconds.
-            await worker.run(lambda: None, within(5000))
-            assert time.monotonic() - begun < 3
+            await worker.run(lambda: None, within(30_000))  # the thread is free again
         # With more time the same file waits as long as ever.
         await worker.run(write, within(5000, "/v1/memory/link"))
         with other.reading() as connection:
