@@ -31,6 +31,7 @@ from memorykernel.errors import (
     UnsupportedMethod,
 )
 from memorykernel.web.access import AccessSource, HostCheck, require_token
+from memorykernel.web.arrival import Arrival
 from memorykernel.web.envelope import Envelopes
 from memorykernel.web.journal import LOG, RequestIds
 from memorykernel.web.lifecycle import Lifecycle
@@ -43,6 +44,7 @@ _READY: Final = "/v1/ready"
 _METRICS: Final = "/metrics"
 _NO_ROUTE: Final = "none"
 _REQUEST_ID: Final = "x-request-id"
+_REQUEST_ID_NAME: Final = _REQUEST_ID.encode()
 _ANSWERS: Final = {"/v1/query/ask": "ask", "/v1/query/recall": "recall"}
 # Inside a JSON string every quotation mark has a backslash before it, so no question can contain this.
 _RESULT: Final = b'"answer":{"result":"'
@@ -203,7 +205,7 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         now_s = asyncio.get_running_loop().time()
-        request = Request(scope, receive)
+        request = Arrival(scope, receive)
         # The loop's clock is enough for deadlines; it is only as fine as a millisecond.
         exchange = _Exchange(request=request, surface=self._default, started_s=time.perf_counter())
         CURRENT.set(choose_limit(scope["path"], now_s, self._options.timeout_ms))
@@ -244,7 +246,7 @@ class Edge:
             response = self._fail(exchange.surface.envelopes, exchange.error)
         if exchange.surface.envelopes.service_contract == SERVICE_V4:
             exchange.request_id = self._ids.choose(exchange.request.headers.get(_REQUEST_ID))
-            response.headers[_REQUEST_ID] = exchange.request_id
+            response.raw_headers.append((_REQUEST_ID_NAME, exchange.request_id.encode("latin-1")))
         return response
 
     async def _dispatch(self, exchange: _Exchange) -> Response:

@@ -11,6 +11,7 @@ from contracts.errors import MalformedDocument
 from starlette.requests import Request
 
 from memorykernel.errors import OversizedBody, UnreadableBody, UnsupportedContentType
+from memorykernel.web.arrival import ARRIVED
 from memorykernel.web.limits import CURRENT
 
 MAX_BODY_BYTES: Final = 2 * 1024 * 1024
@@ -52,14 +53,22 @@ async def read_body(request: Request) -> bytes:
     if too_large and (int(announced) > MAX_DISCARDED_BYTES or "expect" in request.headers):
         raise _refuse_size()
     limit = CURRENT.get()
+    # Nearly every body is there with its head, and a timer would cost more than reading it.
+    deadline_s = None if ARRIVED in request.scope else limit.deadline_s
     try:
-        async with asyncio.timeout_at(limit.deadline_s):
-            body = await _receive(request)
+        body = await _receive_by(deadline_s, request)
     except TimeoutError as exc:
         raise limit.describe_slow_body() from exc
     if too_large or body is None:
         raise _refuse_size()
     return body
+
+
+async def _receive_by(deadline_s: float | None, request: Request) -> bytes | None:
+    if deadline_s is None:
+        return await _receive(request)
+    async with asyncio.timeout_at(deadline_s):
+        return await _receive(request)
 
 
 async def _receive(request: Request) -> bytes | None:

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from memorykernel.web.arrival import ARRIVED
 
 MAX_HEAD_BYTES: Final = 65_536
 STALLED_S: Final = 30.0
@@ -53,6 +55,42 @@ class ConnectionLimits:
     malformed: bytes
     count_refusal: Callable[[str], None]
     stalled_s: float = STALLED_S
+
+
+class _Joined(asyncio.Transport):
+    """Sends the head of a reply with the beginning of its body: one packet and one system call, not two.
+
+    It is what a request's cycle writes to and closes; everything else concerns the connection.
+    """
+
+    def __init__(self, cycle: RequestResponseCycle, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._cycle = cycle
+        self._transport = transport
+        self._head: bytes | None = None
+        self._has_begun = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send what is not a reply's head, after the head if that waits."""
+        if self._head is not None:
+            data = self._head + data
+            self._head = None
+        elif self._cycle.response_started and not self._has_begun:
+            self._has_begun = True
+            if self._cycle.scope["method"] != "HEAD":  # whose reply has nothing behind its head
+                self._head = bytes(data)
+                return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """Close the connection when all is sent."""
+        if self._head is not None:
+            self.write(b"")
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether the connection is being closed."""
+        return self._transport.is_closing()
 
 
 def make_protocol(limits: ConnectionLimits) -> type[HttpToolsProtocol]:
@@ -124,12 +162,14 @@ class LimitedConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
+        self.cycle.transport = _Joined(self.cycle, self.transport)
         self._in_head = False
         self._unanswered += 1
 
     def on_message_complete(self) -> None:
         self._in_message = False
         self._is_shared = True
+        self.scope[ARRIVED] = True  # type: ignore[typeddict-unknown-key]  # ours
         super().on_message_complete()
 
     def on_response_complete(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from memorykernel.errors import (
@@ -90,8 +91,13 @@ def choose_limit(path: str, now_s: float, timeout_ms: int | None) -> Limit:
         now_s: The event loop's clock.
         timeout_ms: The server's limit; None for none.
     """
-    failure = next((kind for prefix, kind in _FAILURES if path.startswith(prefix)), QueryFailed)
+    failure = _find_failure(path)
     if timeout_ms is None:
         return Limit(timeout_ms=None, deadline_s=None, failure=failure)
     allowed_ms = MIGRATION_TIMEOUT_MS if path == _MIGRATE else timeout_ms
     return Limit(timeout_ms=allowed_ms, deadline_s=now_s + allowed_ms / 1000, failure=failure)
+
+
+@lru_cache(maxsize=256)
+def _find_failure(path: str) -> type[MemoryKernelError]:
+    return next((kind for prefix, kind in _FAILURES if path.startswith(prefix)), QueryFailed)

@@ -8,6 +8,7 @@ TCP_NODELAY (the event loop sets it on every TCP connection), idle connections a
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import os
 import resource
@@ -86,6 +87,8 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self._shutdown.parent is not None:
             self._loop.add_reader(self._shutdown.parent, self._end)
+        # What was imported stays: looking for garbage in it would stop every request for a while.
+        gc.freeze()
         self._announce()
 
     async def on_tick(self, counter: int) -> bool:

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar, cast
 
@@ -45,11 +46,7 @@ class _Job:
             self.future.set_exception(error)
 
     def settle(self, ticket: Ticket[Any]) -> None:
-        """Pass the outcome of a ticket that is done to the event loop; called by any thread."""
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self.loop.call_soon_threadsafe(self._settle, ticket)
-
-    def _settle(self, ticket: Ticket[Any]) -> None:
+        """Take the outcome of a ticket that is done; called on the event loop."""
         if self.future.done():
             return
         try:
@@ -76,6 +73,8 @@ class Worker:
         self._lock = threading.Lock()
         self._pending = 0
         self._running: _Job | None = None
+        self._outcomes: deque[tuple[_Job, Ticket[Any]]] = deque()
+        self._is_telling = False
         # A daemon: a job that never ends must not keep the process from ending.
         self._thread = threading.Thread(target=self._work, name="memory", daemon=True)
         self._thread.start()
@@ -164,4 +163,25 @@ class Worker:
             with self._lock:
                 self._running = None
                 job.work = None
-        ticket.when_done(job.settle)
+        ticket.when_done(partial(self._tell, job))
+
+    def _tell(self, job: _Job, ticket: Ticket[Any]) -> None:
+        """Pass an outcome to the event loop; called by any thread.
+
+        A group's outcomes come together and are told together: waking the loop costs more than what it does.
+        """
+        self._outcomes.append((job, ticket))
+        if not self._is_telling:
+            self._is_telling = True
+            try:
+                job.loop.call_soon_threadsafe(self._settle_all)
+            except RuntimeError:  # the loop is closed: nobody waits any more
+                self._outcomes.clear()
+                self._is_telling = False
+
+    def _settle_all(self) -> None:
+        # First: an outcome that comes from now on is taken below, or wakes the loop again.
+        self._is_telling = False
+        while self._outcomes:
+            job, ticket = self._outcomes.popleft()
+            job.settle(ticket)
