@@ -33,7 +33,7 @@ def db(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(db: Path, kit: Any) -> Iterator[Any]:
-    with kit.serve(db, "--console", "--service-contract", "service.v4") as running:
+    with kit.serve(db, "--console") as running:
         yield running
 
 
@@ -147,14 +147,6 @@ def test_a_proof_is_downloaded_and_holds(server: Any, tmp_path: Path, run_mk: An
     file = tmp_path / "proof.json"
     file.write_text(proof)
     assert run_mk("proof", "check", file).returncode == 0
-
-
-def test_a_console_beside_tokens_is_refused(db: Path, tmp_path: Path, run_mk: Any) -> None:
-    access = tmp_path / "access.toml"
-    run_mk("tokens", "add", "--access", access, "--scope", "read")
-    refused = run_mk("serve", "--db", db, "--bind", "127.0.0.1:0", "--access", access, "--console")
-    assert refused.returncode == 2
-    assert "the console asks nobody for a token" in refused.stderr
 
 
 def test_a_mistyped_path_is_no_new_database(tmp_path: Path, run_mk: Any) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from memorykernel.cli.options import takes_records
 from memorykernel.cli.output import narrate
 from memorykernel.cli.target import (
     Database,
@@ -19,10 +21,11 @@ from memorykernel.cli.target import (
     is_missing,
     name_database,
 )
-from memorykernel.core.release import Release, default_release
+from memorykernel.core.release import Release
 from memorykernel.core.vocabulary import ConflictPolicy
 from memorykernel.errors import InvalidRequest, MemoryKernelError
 from memorykernel.wiring import (
+    ConsoleGuard,
     ConsoleOptions,
     Durability,
     Kernel,
@@ -46,8 +49,65 @@ if TYPE_CHECKING:
 DEFAULT_BIND = "127.0.0.1:4010"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """Who is answered."""
+
+    access: Annotated[
+        Path | None, typer.Option(help="Ask for tokens of this file; see 'mk tokens'.", show_default=False)
+    ] = None
+    tenants: Annotated[
+        Path | None,
+        typer.Option(help="A folder with a database for each tenant, instead of --db.", show_default=False),
+    ] = None
+    allow_open: Annotated[
+        bool, typer.Option("--allow-open", help="Listen beyond loopback without asking for tokens.")
+    ] = False
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="A host name to answer to; may be repeated.", show_default=False)
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much is taken on, and for how long."""
+
+    timeout_ms: Annotated[int, typer.Option(min=10, max=3_600_000, help="Limit of a request.")] = 10_000
+    max_queue: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Requests that may wait for a database.")
+    ] = 512
+    max_connections: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Connections that a process serves.")
+    ] = 1000
+    drain_delay_ms: Annotated[
+        int, typer.Option(min=0, max=600_000, help="After a signal, serve on so long while ready says no.")
+    ] = 0
+    grace_ms: Annotated[
+        int, typer.Option(min=0, max=600_000, help="How long requests in flight may take to finish.")
+    ] = 30_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Care:
+    """How requests are treated."""
+
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse unknown keys in requests.")] = False
+    durability: Annotated[
+        Durability, typer.Option(help="Give an answer when it is on disk, or when the process may die.")
+    ] = Durability.FULL
+    conflicts: Annotated[
+        ConflictPolicy,
+        typer.Option(help="What becomes of a write through service.v4 that makes questions undecidable."),
+    ] = ConflictPolicy.WARN
+    log_requests: Annotated[
+        bool, typer.Option("--log-requests", help="A line on stderr for every request.")
+    ] = False
+
+
+@takes_records
 def serve(
     ctx: typer.Context,
+    *,
     db: Database = None,
     replica: Annotated[
         str | None,
@@ -56,44 +116,10 @@ def serve(
     bind: Annotated[str, typer.Option(help="HOST:PORT; port 0 takes a free one.")] = DEFAULT_BIND,
     service_contract: ServiceContract = None,
     release: ReleaseFolder = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse unknown keys in requests.")] = False,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that serve.")] = 1,
-    access: Annotated[
-        Path | None, typer.Option(help="Ask for tokens of this file; see 'mk tokens'.", show_default=False)
-    ] = None,
-    tenants: Annotated[
-        Path | None,
-        typer.Option(help="A folder with a database for each tenant, instead of --db.", show_default=False),
-    ] = None,
-    allow_open: Annotated[
-        bool, typer.Option("--allow-open", help="Listen beyond loopback without asking for tokens.")
-    ] = False,
-    allow_host: Annotated[
-        list[str] | None, typer.Option(help="A host name to answer to; may be repeated.", show_default=False)
-    ] = None,
-    timeout_ms: Annotated[int, typer.Option(min=10, max=3_600_000, help="Limit of a request.")] = 10_000,
-    max_queue: Annotated[
-        int, typer.Option(min=1, max=100_000, help="Requests that may wait for a database.")
-    ] = 512,
-    max_connections: Annotated[
-        int, typer.Option(min=1, max=100_000, help="Connections that a process serves.")
-    ] = 1000,
-    drain_delay_ms: Annotated[
-        int, typer.Option(min=0, max=600_000, help="After a signal, serve on so long while ready says no.")
-    ] = 0,
-    grace_ms: Annotated[
-        int, typer.Option(min=0, max=600_000, help="How long requests in flight may take to finish.")
-    ] = 30_000,
-    durability: Annotated[
-        Durability, typer.Option(help="Give an answer when it is on disk, or when the process may die.")
-    ] = Durability.FULL,
-    conflicts: Annotated[
-        ConflictPolicy,
-        typer.Option(help="What becomes of a write through service.v4 that makes questions undecidable."),
-    ] = ConflictPolicy.WARN,
-    log_requests: Annotated[
-        bool, typer.Option("--log-requests", help="A line on stderr for every request.")
-    ] = False,
+    guard: Guard,
+    limits: Limits,
+    care: Care,
     console: Annotated[
         bool, typer.Option("--console", help="Show the pages of 'mk console' too, at /console.")
     ] = False,
@@ -103,40 +129,42 @@ def serve(
     from memorykernel.web.server import Shutdown, open_socket
 
     chosen = choose_release(release, service_contract)
-    folder = _choose_tenants(access, tenants)
-    path = _choose_database(ctx, db, tenants)
+    tenants = choose_tenants(guard)
+    path = _choose_database(ctx, db, guard.tenants)
     if replica is not None and not is_dsn(path):
         raise InvalidRequest("a replica goes with --db postgresql://... only; leave --replica out")
     listener = open_socket(bind)
-    require_guarded(listener.getsockname()[0], guarded=access is not None, allow_open=allow_open)
-    options = ServeOptions(
-        strict=strict,
-        timeout_ms=timeout_ms,
-        max_queue=max_queue,
-        max_connections=max_connections,
-        hosts=tuple(allow_host or ()),
-        log_requests=log_requests,
-        durability=durability,
-        conflicts=conflicts,
-    )
+    require_guarded(listener.getsockname()[0], guarded=tenants is not None, allow_open=guard.allow_open)
     openapi = load_release_openapi(release, chosen)
-    if console and access is not None:
-        raise InvalidRequest(
-            "the console asks nobody for a token; leave --console out, or run 'mk console' on this machine"
-        )
-    if tenants is None:
+    if guard.tenants is None:
         _prepare(path, chosen)
+    shutdown = Shutdown(delay_ms=limits.drain_delay_ms, grace_ms=limits.grace_ms)
+    with keep_sessions(tenants if console else None) as console_guard:
 
-    def build(options: ServeOptions) -> Service:
-        kernel = open_kernel(path, chosen, replica=replica, durability=options.durability)
-        service = build_server(kernel, openapi=openapi, options=options, tenants=folder)
-        if not console:
-            return service
-        shown = ConsoleOptions(name=name_database(path), timeout_ms=timeout_ms, hosts=options.hosts)
-        return add_console(service, build_console(open_kernel(path, default_release()), shown))
+        def build(options: ServeOptions) -> Service:
+            kernel = open_kernel(path, chosen, replica=replica, durability=options.durability)
+            service = build_server(kernel, openapi=openapi, options=options, tenants=tenants)
+            if not console:
+                return service
+            shown = ConsoleOptions(
+                name=name_database(path), timeout_ms=options.timeout_ms, hosts=options.hosts
+            )
+            return add_console(service, build_console(path, shown, guard=console_guard))
 
-    shutdown = Shutdown(delay_ms=drain_delay_ms, grace_ms=grace_ms)
-    _run(build, options, listener, shutdown, workers)
+        _run(build, _list_options(guard, limits, care), listener, shutdown, workers)
+
+
+def _list_options(guard: Guard, limits: Limits, care: Care) -> ServeOptions:
+    return ServeOptions(
+        strict=care.strict,
+        timeout_ms=limits.timeout_ms,
+        max_queue=limits.max_queue,
+        max_connections=limits.max_connections,
+        hosts=tuple(guard.allow_host or ()),
+        log_requests=care.log_requests,
+        durability=care.durability,
+        conflicts=care.conflicts,
+    )
 
 
 def _run(
@@ -186,7 +214,14 @@ def _supervise(
     ).run()
 
 
-def _choose_tenants(access: Path | None, tenants: Path | None) -> TenantFolder | None:
+def choose_tenants(guard: Guard) -> TenantFolder | None:
+    """Whose tokens are asked for; None when nobody is asked.
+
+    Raises:
+        InvalidRequest: There are tenants and no tokens, or no such folder.
+        AccessInvalid: The access file cannot be used.
+    """
+    access, tenants = guard.access, guard.tenants
     if access is None:
         if tenants is not None:
             raise InvalidRequest("--tenants needs tokens to tell tenants apart; add --access FILE")
@@ -195,6 +230,16 @@ def _choose_tenants(access: Path | None, tenants: Path | None) -> TenantFolder |
         raise InvalidRequest(f"there is no folder '{tenants}'; create it")
     check_access(access)
     return TenantFolder(access=access, folder=tenants)
+
+
+@contextmanager
+def keep_sessions(tenants: TenantFolder | None) -> Iterator[ConsoleGuard | None]:
+    """A guard for a console where tokens are asked for; its sessions end with the server."""
+    if tenants is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="memorykernel-sessions-") as folder:
+        yield ConsoleGuard(tenants=tenants, sessions=Path(folder))
 
 
 def _choose_database(ctx: typer.Context, db: str | None, tenants: Path | None) -> Path | str:

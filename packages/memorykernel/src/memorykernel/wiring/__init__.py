@@ -1,6 +1,6 @@
 """The composition root: the only place that picks adapters, one module per part of the program."""
 
-from memorykernel.wiring.console import ConsoleOptions, add_console, build_console
+from memorykernel.wiring.console import ConsoleGuard, ConsoleOptions, add_console, build_console
 from memorykernel.wiring.evidence import build_suite, open_proving, open_replaying, verify_store
 from memorykernel.wiring.kernel import POSTGRES_SCHEMES, Durability, Kernel, Store, is_dsn, open_kernel
 from memorykernel.wiring.moving import (
@@ -19,6 +19,7 @@ from memorykernel.wiring.tokens import add_token, check_access, list_tokens, rev
 
 __all__ = [
     "POSTGRES_SCHEMES",
+    "ConsoleGuard",
     "ConsoleOptions",
     "Durability",
     "Kernel",

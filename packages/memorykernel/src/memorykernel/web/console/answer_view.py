@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-import msgspec
 from msgspec import UNSET
 
 from memorykernel.core.context_package import ContextPackage, Item
@@ -18,7 +17,12 @@ from memorykernel.service.picturing import Picture
 from memorykernel.service.replaying import Replay
 from memorykernel.web.console.picture import Drawing, MomentRow, draw, draw_moment
 from memorykernel.web.console.site import Site
-from memorykernel.web.console.wording import describe_content, describe_result, describe_scope
+from memorykernel.web.console.wording import (
+    describe_content,
+    describe_reasons,
+    describe_result,
+    describe_scope,
+)
 
 Result = TypeVar("Result")
 
@@ -75,15 +79,14 @@ class AnswerView:
         return self.package.answer.holds_until is not UNSET
 
 
-def view_answer(site: Site, package_id: str) -> AnswerView:
+def view_answer(site: Site, package: ContextPackage) -> AnswerView:
     """Gather what explains an answer.
 
     Raises:
-        ContextPackageNotFound: There is no such answer.
         ContextLookupFailed: The state that it was given on is gone, or the store could not.
         QueryFailed: The store could not.
     """
-    package = msgspec.json.decode(site.asking.find(package_id), type=ContextPackage)
+    package_id = package.context_package_id
     picture, undrawn = _try(lambda: site.picturing.draw(package_id))
     flips, _ = _try(lambda: site.suite.explaining.find_flips(package_id))
     replay, _ = _try(lambda: site.suite.replaying.replay(package_id))
@@ -126,7 +129,7 @@ def _list_lines(picture: Picture, package: ContextPackage) -> tuple[RuleLine, ..
 
 def _find_reasons(bar: RuleBar, told: dict[str, Item]) -> tuple[str, ...]:
     item = told.get(bar.candidate.memory_version_id)
-    return bar.reasons if item is None else item.why.reasons
+    return describe_reasons(bar.reasons if item is None else item.why.reasons)
 
 
 def _choose_status(bar: RuleBar) -> str:

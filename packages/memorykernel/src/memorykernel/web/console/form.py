@@ -10,12 +10,15 @@ import msgspec
 from contracts.core.json_value import JsonValue
 
 from memorykernel.core.record import ConstraintContent
-from memorykernel.core.request import AddConstraintV4, AskV4, read_request
+from memorykernel.core.request import AddConstraintV4, AskV4, RecallV4, read_request
 from memorykernel.core.stored_record import StoredRecord
-from memorykernel.core.vocabulary import NEUTRAL_CONFIDENCE, Authority, Effect, Match, TruthStatus
+from memorykernel.core.vocabulary import NEUTRAL_CONFIDENCE, Authority, Effect, Match, RecordType, TruthStatus
 from memorykernel.errors import InvalidRequest, MistypedField
 
 MAX_FIELDS: Final = 40
+TICK: Final = "type_"
+"""How the names of the boxes begin that choose kinds of records."""
+
 _NEEDS_CONFIDENCE: Final = (TruthStatus.INFERRED, TruthStatus.SPECULATIVE)
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MINUTE: Final = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(:\d{2})?")
@@ -72,6 +75,23 @@ def read_question(form: Form) -> AskV4:
         resource=form["resource"],
         as_of=complete_time(form.get("as_of")),
         as_known_at=complete_time(form.get("as_known_at")),
+    )
+
+
+def read_recall(form: Form) -> RecallV4:
+    """The recall of a form; no kind that is ticked means all but constraints.
+
+    Raises:
+        MistypedField: The words are missing.
+    """
+    if "text" not in form:
+        raise MistypedField("text", "is empty; write words that the memory may have")
+    return RecallV4(
+        text=form["text"],
+        record_types=tuple(each for each in RecordType if f"{TICK}{each}" in form),
+        as_of=complete_time(form.get("as_of")),
+        as_known_at=complete_time(form.get("as_known_at")),
+        cursor=form.get("cursor"),
     )
 
 

@@ -14,13 +14,20 @@ from memorykernel.core.timeline import DAY_US
 from memorykernel.service.lineage import MemoryStory, RecordStory
 from memorykernel.web.console.axis import Tick, list_ticks, percent, place
 from memorykernel.web.console.picture import ROW, TOP, Shape, draw_shape
-from memorykernel.web.console.wording import describe_content, describe_instant, shorten
+from memorykernel.web.console.wording import (
+    describe_content,
+    describe_instant,
+    describe_text_instant,
+    shorten,
+)
 
 _AXIS: Final = 28
 _UNSAID: Final = frozenset(
     {"memory_version_id", "memory_id", "version", "created_at", "supersedes", "contradicts", "provenance"}
 )
 """What differs between any two versions, or is shown elsewhere."""
+
+_TIMES: Final = frozenset({"effective_at", "expires_at"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,4 +141,10 @@ def _flatten(record: MemoryRecord) -> dict[str, str]:
     flat = {name: value for name, value in document.items() if name not in _UNSAID and name != "payload"}
     content: dict[str, Any] = document["payload"]["payload"]
     flat |= content.pop("scope", {}) | content
-    return {name: "none" if value is None else str(value) for name, value in flat.items()}
+    return {name: _spell(name, value) for name, value in flat.items()}
+
+
+def _spell(name: str, value: Any) -> str:
+    if value is None:
+        return "none"
+    return describe_text_instant(value) if name in _TIMES else str(value)

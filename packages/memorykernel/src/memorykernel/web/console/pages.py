@@ -10,65 +10,46 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from memorykernel.core.context_package import ContextPackage
 from memorykernel.core.explain_request import FindBlastRadius
 from memorykernel.core.proof import encode_proof
-from memorykernel.core.vocabulary import Authority, Effect, Match, RecordType, TruthStatus
+from memorykernel.core.record import MemoryRecord
 from memorykernel.errors import InvalidRequest, MemoryKernelError
+from memorykernel.service.exclusions import ExcludedItems
 from memorykernel.service.lineage import RecordStory
 from memorykernel.web.body import read_body
-from memorykernel.web.console import wording
 from memorykernel.web.console.answer_view import view_answer
+from memorykernel.web.console.entrance import Visit
 from memorykernel.web.console.form import (
     Draft,
-    Form,
     complete_draft,
     draft_successor,
     read_draft,
     read_form,
     read_question,
+    read_recall,
 )
 from memorykernel.web.console.memory_view import view_memory
-from memorykernel.web.console.site import Site
+from memorykernel.web.console.recall_view import list_fields, show_records, view_recall
+from memorykernel.web.console.render import render
 from memorykernel.web.routes import JSON
 
 _PAGE_SIZE: Final = 50
-
-_TEMPLATES: Final = Environment(
-    loader=PackageLoader("memorykernel.web.console"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_TEMPLATES.globals |= {
-    "describe_result": wording.describe_result,
-    "describe_instant": wording.describe_instant,
-    "describe_time": wording.describe_text_instant,
-    "describe_terms": wording.describe_terms,
-    "describe_scope": wording.describe_scope,
-    "describe_content": wording.describe_content,
-    "MATCHES": tuple(Match),
-    "EFFECTS": tuple(Effect),
-    "AUTHORITIES": tuple(Authority),
-    "TRUTH_STATUSES": tuple(each for each in TruthStatus if each is not TruthStatus.RETRACTED),
-    "CONSTRAINT": RecordType.CONSTRAINT,
-}
 
 
 class Pages:
     """The handlers of the pages.
 
     Args:
-        site: What they work on.
+        visit: What they show, and to whom.
     """
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+        self._site = visit.site
 
     async def home(self, request: Request) -> Response:
         """GET /console: the form, and where to begin."""
@@ -83,14 +64,34 @@ class Pages:
             package = await self._site.work(lambda: self._site.asking.ask(read_question(form)))
         except MemoryKernelError as error:
             return self._render("home.html", status=_choose_status(error), form=form, problem=error.message)
-        answer = msgspec.json.decode(package, type=ContextPackage)
-        now = "" if "as_of" in form else "?as_of=now"
-        return _lead_to(f"/console/answer/{answer.context_package_id}{now}")
+        return _lead_to_answer(package, is_about_now="as_of" not in form)
+
+    async def memories(self, request: Request) -> Response:
+        """GET /console/recall: the form, and what a recall is."""
+        is_empty = await self._site.work(self._is_empty)
+        return self._render("recall.html", form=dict(request.query_params), is_empty=is_empty)
+
+    async def recall(self, request: Request) -> Response:
+        """POST /console/recall: keep a page of what is remembered, and lead to it."""
+        form = read_form(await read_body(request))
+        try:
+            package = await self._site.work(lambda: self._site.asking.recall(read_recall(form)))
+        except MemoryKernelError as error:
+            return self._render("recall.html", status=_choose_status(error), form=form, problem=error.message)
+        return _lead_to_answer(package, is_about_now="as_of" not in form)
 
     async def answer(self, request: Request) -> Response:
         """GET /console/answer/{context_package_id}: an answer with everything that explains it."""
         package_id = request.path_params["context_package_id"]
-        view = await self._site.work(lambda: view_answer(self._site, package_id))
+        found = await self._site.work(lambda: self._site.asking.find(package_id))
+        package = msgspec.json.decode(found, type=ContextPackage)
+        is_about_now = request.query_params.get("as_of") == "now"
+        if package.query.record_types:
+            recalled = await self._site.work(lambda: view_recall(self._site, package))
+            return self._render(
+                "recalled.html", view=recalled, form=list_fields(package, is_about_now=is_about_now)
+            )
+        view = await self._site.work(lambda: view_answer(self._site, package))
         form = {
             "actor": view.package.query.actor,
             "action": view.package.query.action,
@@ -98,7 +99,7 @@ class Pages:
             "text": view.package.query.text,
             "as_known_at": view.package.query.as_known_at or "",
         }
-        if request.query_params.get("as_of") != "now":
+        if not is_about_now:
             form["as_of"] = view.package.query.as_of
         return self._render("answer.html", view=view, form=form)
 
@@ -114,8 +115,13 @@ class Pages:
         """GET /console/answer/{context_package_id}/exclusions: what does not count, page by page."""
         package_id = request.path_params["context_package_id"]
         cursor = request.query_params.get("cursor")
-        page = await self._site.work(lambda: self._site.suite.exclusions.list_page(package_id, cursor))
-        return self._render("exclusions.html", page=page)
+
+        def look() -> tuple[ExcludedItems, list[MemoryRecord]]:
+            page = self._site.suite.exclusions.list_page(package_id, cursor)
+            return page, show_records(self._site, page.excluded_items)
+
+        page, records = await self._site.work(look)
+        return self._render("exclusions.html", page=page, records=records)
 
     async def memory(self, request: Request) -> Response:
         """GET /console/memory/{memory_id}: the versions of a memory, over both times."""
@@ -163,30 +169,21 @@ class Pages:
             )
         return self._render("check.html", draft=draft, found=found)
 
-    def fail(self, error: MemoryKernelError, status: int) -> Response:
-        """The page of what went wrong."""
-        return self._render("problem.html", status=status, message=error.message)
-
     def _is_empty(self) -> bool:
         self._site.suite.guarding.schema_care.require_usable()
         state = self._site.remembered.memory.find_snapshot(self._site.clock.now_us())
         return state is None or state.entry_seq == 0
 
-    def _render(
-        self, template: str, *, status: int = 200, problem: str | None = None, **values: Any
-    ) -> Response:
-        shared: dict[str, Any] = {"form": _NO_FORM, "is_empty": False, "site": self._site, "problem": problem}
-        page = _TEMPLATES.get_template(template).render(shared | values)
-        return HTMLResponse(page, status_code=status)
-
-
-_NO_FORM: Final[Form] = {}
+    def _render(self, template: str, **values: Any) -> Response:
+        return render(template, visit=self._visit, **values)
 
 
 def _choose_status(error: MemoryKernelError) -> int:
     return 422 if isinstance(error, InvalidRequest) or error.code == "invalid_json" else 503
 
 
-def _lead_to(path: str) -> Response:
+def _lead_to_answer(package: bytes, *, is_about_now: bool) -> Response:
     """See other: reloading the page that follows asks nothing again."""
-    return RedirectResponse(quote(path, safe="/?=_"), status_code=303)
+    answer = msgspec.json.decode(package, type=ContextPackage)
+    path = quote(f"/console/answer/{answer.context_package_id}")
+    return RedirectResponse(path + ("?as_of=now" if is_about_now else ""), status_code=303)

@@ -73,6 +73,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     word: str
     has_room: bool
     has_room_if_narrow: bool
+    is_asked: bool
     since: str
     since_text: str
     until_text: str
@@ -126,14 +127,14 @@ def draw(picture: Picture) -> Drawing:
         as_of_text=describe_instant(timeline.question.as_of_us),
         ticks=list_ticks(window),
         rows=rows,
-        band=draw_band(timeline.answers, window),
+        band=draw_band(timeline.answers, window, timeline.question.as_of_us),
         summary=_summarize(timeline),
     )
 
 
-def draw_band(answers: tuple[Stretch, ...], window: Span) -> tuple[Piece, ...]:
-    """Draw what is answered over a window."""
-    return tuple(_draw_piece(each, window) for each in answers)
+def draw_band(answers: tuple[Stretch, ...], window: Span, as_of_us: int) -> tuple[Piece, ...]:
+    """Draw what is answered over a window, and mark the stretch that was asked about."""
+    return tuple(_draw_piece(each, window, as_of_us) for each in answers)
 
 
 def draw_moment(moment: Moment, timeline: Timeline) -> MomentRow:
@@ -144,7 +145,7 @@ def draw_moment(moment: Moment, timeline: Timeline) -> MomentRow:
         recorded_text=describe_instant(moment.recorded_at_us),
         snapshot_id=moment.snapshot_id,
         learned=moment.learned,
-        band=draw_band(moment.answers, timeline.window),
+        band=draw_band(moment.answers, timeline.window, timeline.question.as_of_us),
         result=result.value,
         word=describe_result(result),
     )
@@ -173,7 +174,7 @@ def _draw_row(number: int, bar: RuleBar, window: Span, recorded_at_us: dict[str,
     )
 
 
-def _draw_piece(stretch: Stretch, window: Span) -> Piece:
+def _draw_piece(stretch: Stretch, window: Span, as_of_us: int) -> Piece:
     shape = draw_shape(stretch.span, window)
     return Piece(
         shape=shape,
@@ -181,6 +182,7 @@ def _draw_piece(stretch: Stretch, window: Span) -> Piece:
         word=describe_result(stretch.result),
         has_room=float(shape.width.rstrip("%")) >= _ROOM_FOR_WORD,
         has_room_if_narrow=float(shape.width.rstrip("%")) >= _ROOM_IF_NARROW,
+        is_asked=stretch.span.start <= as_of_us < stretch.span.end,
         since=format_instant(stretch.span.start),
         since_text=describe_instant(stretch.span.start),
         until_text=describe_instant(stretch.span.end),

@@ -11,7 +11,6 @@ from memorykernel.service.asking import Asking
 from memorykernel.service.known_state import Remembered
 from memorykernel.service.picturing import Picturing
 from memorykernel.service.suite import Suite
-from memorykernel.web.access import HostCheck
 from memorykernel.web.limits import CURRENT
 from memorykernel.web.worker import Worker
 
@@ -35,9 +34,7 @@ class Site:
     Attributes:
         name: The database's name, as a person knows it.
         examples: Questions to begin with.
-        hosts: The host names that are answered to.
         worker: The thread that owns the database connection.
-        timeout_ms: How long a page may take.
     """
 
     name: str
@@ -47,8 +44,6 @@ class Site:
     picturing: Picturing
     clock: Clock
     worker: Worker
-    hosts: HostCheck
-    timeout_ms: int
     examples: tuple[Example, ...] = ()
 
     async def work(self, job: Callable[[], Result]) -> Result:

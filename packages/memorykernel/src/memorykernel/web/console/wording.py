@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -16,6 +18,18 @@ from memorykernel.core.record import (
 from memorykernel.core.vocabulary import WILDCARD, Match, Result
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_REASONS: Final = (
+    (re.compile(r"expires_at is not later than as_of"), "it had ended by then"),
+    (re.compile(r"effective_at is later than as_of"), "it begins later"),
+    (re.compile(r"truth_status is retracted"), "it was retracted"),
+    (re.compile(r"record is superseded by \w*(\w{6})"), r"replaced by …\1"),
+    (re.compile(r"scope specificity level=(\d+)/(\d+) prefix_length=\d+"), r"closeness \1 of \2"),
+    (re.compile(r"lexical relevance matched (\d+)/(\d+) normalized terms"), r"has \1 of your \2 words"),
+    (re.compile(r"passed active filters \(.*\)|record_type=\w+ included in recall scope"), ""),
+)
+"""Reasons as rulesets write them, and as people read them; none where the page says it already."""
+
+_FIELDS: Final = {"effective_at": "begins", "expires_at": "ends", "truth_status": "truth"}
 _VERDICTS: Final = {
     Result.ALLOW: "Allowed",
     Result.DENY: "Denied",
@@ -58,6 +72,16 @@ def describe_scope(scope: Scope) -> str:
     return " · ".join(_join_term(each) for each in describe_terms(scope))
 
 
+def describe_reasons(reasons: Iterable[str]) -> tuple[str, ...]:
+    """An answer's reasons in plain words; one that is not known here stays as it is."""
+    return tuple(told for each in reasons if (told := _describe_reason(each)))
+
+
+def describe_field(name: str) -> str:
+    """A field of a record, as people call it."""
+    return _FIELDS.get(name, name.replace("_", " "))
+
+
 def describe_content(content: Content) -> str:
     """What a record says, in one line."""
     if isinstance(content, ConstraintContent):
@@ -70,6 +94,13 @@ def describe_content(content: Content) -> str:
 def shorten(text: str, length: int) -> str:
     """Cut a text to a length in characters, and show that it was cut."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def _describe_reason(reason: str) -> str:
+    for pattern, words in _REASONS:
+        if (found := pattern.fullmatch(reason)) is not None:
+            return found.expand(words)
+    return reason
 
 
 def _describe_term(value: str, match: Match) -> Term:
