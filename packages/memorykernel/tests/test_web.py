@@ -401,6 +401,7 @@ def test_a_failing_store(world: Any, kit: Any, error: Exception, code: str) -> N
         ),
         remembering=Remembering(memory=broken, schema_care=care, clock=world.clock, ids=world.ids),
         schema_care=care,
+        reopen=real.reopen,
     )
     call = kit.asgi(build_service(kernel, openapi=b"", strict=False))
     replies = [call("POST", path, body) for path, body in bodies(kit).items()]

@@ -17,7 +17,7 @@ from memorykernel.service.freshness import Freshness
 from memorykernel.web.app import Edge, EdgeOptions
 from memorykernel.web.envelope import Envelopes
 from memorykernel.web.routes import Endpoints
-from memorykernel.web.routes_v4 import EndpointsV4
+from memorykernel.web.routes_v4 import Aside, EndpointsV4
 from memorykernel.web.worker import Worker
 from memorykernel.wiring import Kernel, build_suite, open_kernel
 from memorykernel.wiring.serving import build_service
@@ -145,7 +145,9 @@ def test_where_a_replica_may_answer_an_unseen_write_is_waited_for(kernel: Kernel
         worker=Worker(kernel.file),
     )
     care = ClockCare(memory=kernel.asking.memory, clock=kernel.remembering.clock)
-    endpoints = EndpointsV4(base=base, suite=build_suite(kernel), clock_care=care)
+    suite = build_suite(kernel)
+    aside = Aside(suite=suite, worker=base.worker)
+    endpoints = EndpointsV4(base=base, suite=suite, aside=aside, clock_care=care)
     call = kit.asgi(Edge(SERVICE_V4, {SERVICE_V4: endpoints}, access=None, options=EdgeOptions()))
 
     reply = call("GET", "/v1/context/cpkg_1", headers={"memory-token": f"txn_{'0' * 64}"})

@@ -37,6 +37,7 @@ from memorykernel.web.body import parse_body, read_body, require_json
 from memorykernel.web.envelope import Envelopes
 from memorykernel.web.limits import CURRENT
 from memorykernel.web.routes import JSON, Endpoints, Handler, Ready, Result, Taken
+from memorykernel.web.worker import Worker
 
 TOKEN_HEADER: Final = "Memory-Token"  # noqa: S105  # the name of a state, no secret
 KEY_HEADER: Final = "Idempotency-Key"
@@ -49,17 +50,32 @@ _POLL_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Aside:
+    """Where searches run that take long, so that nobody's question waits for them.
+
+    Attributes:
+        suite: On connections of its own.
+        worker: Its thread owns them.
+    """
+
+    suite: Suite
+    worker: Worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointsV4:
     """The endpoints over their use cases.
 
     Attributes:
         base: The published endpoints, with service.v4's envelopes; what did not change is theirs.
         suite: The use cases that service.v4 adds.
+        aside: The same, for what takes long.
         clock_care: What readiness warns of.
     """
 
     base: Endpoints
     suite: Suite
+    aside: Aside
     clock_care: ClockCare
 
     @property
@@ -162,18 +178,20 @@ class EndpointsV4:
 
     async def find_flips(self, request: Request) -> Response:
         """What would flip a kept answer."""
-        package_id = _read_package_id(request)
-        return await self._get(request, lambda: _encode(self.suite.explaining.find_flips(package_id)))
+        package_id, find = _read_package_id(request), self.aside.suite.explaining.find_flips
+        return await self._get(request, lambda: _encode(find(package_id)), self.aside.worker)
 
     async def find_blast_radius(self, request: Request) -> Response:
         """The kept answers that used a record."""
-        find = self.suite.explaining.find_blast_radius
-        return await self._post(request, FindBlastRadius, lambda asked: _encode(find(asked)))
+        find = self.aside.suite.explaining.find_blast_radius
+        return await self._post(
+            request, FindBlastRadius, lambda asked: _encode(find(asked)), self.aside.worker
+        )
 
     async def compare(self, request: Request) -> Response:
         """The kept questions, answered twice."""
-        compare = self.suite.comparing.compare
-        return await self._post(request, Compare, lambda asked: _encode(compare(asked)))
+        compare = self.aside.suite.comparing.compare
+        return await self._post(request, Compare, lambda asked: _encode(compare(asked)), self.aside.worker)
 
     async def _add_record(self, request: Request, type_: type[AddRecord]) -> Response:
         key = _read_key(request)
@@ -197,16 +215,22 @@ class EndpointsV4:
         return response
 
     async def _post(
-        self, request: Request, type_: type[Taken], answer: Callable[[Taken], bytes | Ticket[bytes]]
+        self,
+        request: Request,
+        type_: type[Taken],
+        answer: Callable[[Taken], bytes | Ticket[bytes]],
+        worker: Worker | None = None,
     ) -> Response:
         body = await _read(request)
         return await self._get(
-            request, lambda: answer(read_request(parse_body(body), type_, strict=self.base.strict))
+            request, lambda: answer(read_request(parse_body(body), type_, strict=self.base.strict)), worker
         )
 
-    async def _get(self, request: Request, answer: Callable[[], bytes | Ticket[bytes]]) -> Response:
+    async def _get(
+        self, request: Request, answer: Callable[[], bytes | Ticket[bytes]], worker: Worker | None = None
+    ) -> Response:
         await self._wait_for_token(request)
-        return self._succeed(await self._work(answer))
+        return self._succeed(await (worker or self.base.worker).run(answer, CURRENT.get()))
 
     async def _wait_for_token(self, request: Request) -> None:
         """Wait until the store has seen the write that the request names, if it names one."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -54,7 +56,10 @@ class Store:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kernel:
-    """The use cases of one release on one database; used by one thread at a time."""
+    """The use cases of one release on one database; used by one thread at a time.
+
+    `reopen` gives another one on the same database, with connections of its own, for another thread.
+    """
 
     release: Release
     file: SqliteFile | PostgresDatabase
@@ -62,6 +67,7 @@ class Kernel:
     remembering: Remembering
     schema_care: SchemaCare
     writes: WriteQueue | None = None
+    reopen: Callable[[], Kernel]
 
     def open_semantic(self) -> SemanticRecall:
         """Recalls by meaning on this database, which is at its release's schema.
@@ -130,6 +136,7 @@ def open_kernel(
         ),
         schema_care=schema_care,
         writes=store.group,
+        reopen=partial(open_kernel, location, release, clock=clock, ids=ids, replica=replica),
     )
 
 

@@ -20,6 +20,7 @@ from memorykernel.wiring.release import read_version
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from memorykernel.service.attempt import Stoppable
     from memorykernel.web.app import Access, Tables
     from memorykernel.web.metrics import WorkerSlot
     from memorykernel.web.routes import Endpoints
@@ -73,9 +74,7 @@ def build_service(kernel: Kernel, *, openapi: bytes, strict: bool) -> ASGIApp:
     from memorykernel.web.app import Edge, EdgeOptions
     from memorykernel.web.worker import Worker
 
-    tables = _build_tables(
-        kernel, Worker(kernel.file), openapi=openapi, strict=strict, conflicts=ConflictPolicy.WARN
-    )
+    tables = _build_tables(kernel, Worker, openapi=openapi, strict=strict, conflicts=ConflictPolicy.WARN)
     return Edge(kernel.release.service_contract, tables, access=None, options=EdgeOptions())
 
 
@@ -103,9 +102,8 @@ def build_server(
     workers = Workers(max_queue=options.max_queue)
 
     def open_tables(opened: Kernel) -> Tables:
-        worker = workers.start(opened.file)
         return _build_tables(
-            opened, worker, openapi=openapi, strict=options.strict, conflicts=options.conflicts
+            opened, workers.start, openapi=openapi, strict=options.strict, conflicts=options.conflicts
         )
 
     access = None if tenants is None else _build_access(kernel, tenants, openapi, open_tables, options)
@@ -142,7 +140,12 @@ def build_server(
 
 
 def _build_tables(
-    kernel: Kernel, worker: Worker, *, openapi: bytes, strict: bool, conflicts: ConflictPolicy
+    kernel: Kernel,
+    start: Callable[[Stoppable], Worker],
+    *,
+    openapi: bytes,
+    strict: bool,
+    conflicts: ConflictPolicy,
 ) -> Tables:
     """The endpoints of each contract that the kernel's release speaks, all on the same database."""
     from contracts.documents import load_openapi
@@ -152,8 +155,9 @@ def _build_tables(
     from memorykernel.service.freshness import Freshness
     from memorykernel.web.envelope import Envelopes
     from memorykernel.web.routes import Endpoints
-    from memorykernel.web.routes_v4 import EndpointsV4
+    from memorykernel.web.routes_v4 import Aside, EndpointsV4
 
+    worker = start(kernel.file)
     published: dict[str, Endpoints] = {
         release.service_contract: Endpoints(
             asking=replace(kernel.asking, release=release),
@@ -169,7 +173,7 @@ def _build_tables(
     }
     if (base := published.get(SERVICE_V4)) is None:
         return published
-    memory = kernel.asking.memory
+    memory, aside = kernel.asking.memory, kernel.reopen()
     # A file has no replica: a write that it does not have was made elsewhere.
     freshness = Freshness(memory=memory, may_lag=not isinstance(kernel.file, SqliteFile))
     return {
@@ -177,6 +181,7 @@ def _build_tables(
         SERVICE_V4: EndpointsV4(
             base=base,
             suite=replace(build_suite(kernel, conflicts), freshness=freshness),
+            aside=Aside(suite=build_suite(aside, conflicts), worker=start(aside.file)),
             clock_care=ClockCare(memory=memory, clock=kernel.remembering.clock),
         ),
     }
