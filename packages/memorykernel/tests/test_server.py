@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -31,9 +32,11 @@ def talk(url: str, request: bytes) -> bytes:
         return b"".join(iter(lambda: raw.recv(65536), b""))
 
 
-@pytest.fixture
-def server(tmp_path: Path, kit: Any) -> Iterator[Any]:
-    with kit.serve(tmp_path / "memory.db", "--service-contract", "service.v3") as running:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, kit: Any) -> Iterator[Any]:
+    """A server that nobody stops and that remembers nothing."""
+    path = tmp_path_factory.mktemp("server") / "memory.db"
+    with kit.serve(path, "--service-contract", "service.v3") as running:
         yield running
 
 
@@ -204,9 +207,24 @@ def test_a_large_body_is_refused_before_it_is_kept(server: Any, chunked: bool) -
     assert json.loads(reply.partition(b"\r\n\r\n")[2])["error"]["code"] == "invalid_json"
 
 
-def test_a_request_in_flight_finishes_after_the_signal(server: Any, kit: Any) -> None:
+@pytest.fixture
+def stoppable(tmp_path: Path, kit: Any) -> Iterator[Any]:
+    """A server of one test."""
+    with kit.serve(tmp_path / "memory.db", "--service-contract", "service.v3") as running:
+        yield running
+
+
+def is_refused(host: str, port: str) -> bool:
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError:
+        return True
+    return False
+
+
+def test_a_request_in_flight_finishes_after_the_signal(stoppable: Any, kit: Any) -> None:
     """Half of a body is sent, the signal comes, the other half still gets its answer."""
-    host, port = server.url.removeprefix("http://").split(":")
+    host, port = stoppable.url.removeprefix("http://").split(":")
     body = json.dumps(kit.ask()).encode()
     with socket.create_connection((host, int(port)), timeout=30) as raw:
         headers = b"Content-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n" % len(
@@ -216,17 +234,13 @@ def test_a_request_in_flight_finishes_after_the_signal(server: Any, kit: Any) ->
         # The server asks for the body: the request is in flight now.
         assert raw.recv(65536).startswith(b"HTTP/1.1 100")
         raw.sendall(body[:10])
-        server.process.send_signal(signal.SIGTERM)
-        refused = threading.Event()
-        for _ in range(200):
-            try:
-                socket.create_connection((host, int(port)), timeout=5).close()
-            except OSError:
-                refused.set()
-                break
+        stoppable.process.send_signal(signal.SIGTERM)
+        over = time.monotonic() + 30
+        while not is_refused(host, port):
+            assert time.monotonic() < over
         raw.sendall(body[10:])
         assert raw.recv(65536).startswith(b"HTTP/1.1 200")
-    assert server.process.wait(timeout=30) == 0
+    assert stoppable.process.wait(timeout=30) == 0
 
 
 def load(server: Any, kit: Any, rounds: int, outcomes: list[Any], tag: str) -> None:
