@@ -315,6 +315,7 @@ ON_EVERY_STORE = (
     "test_verify.py",
     "test_bundle.py",
     "test_published.py",
+    "test_group_commit.py",
 )
 """The files whose tests run once on each store; the others run on SQLite."""
 

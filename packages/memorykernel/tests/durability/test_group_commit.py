@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
 from memorykernel import MemoryKernelError, open_kernel
-from memorykernel.adapters.sqlite_group import SqliteGroup
-from memorykernel.adapters.sqlite_integrity import check_integrity
 from memorykernel.core.request import AddConstraint, Ask, read_request
 from memorykernel.errors import Stopped
 from memorykernel.service.attempt import Attempt
@@ -20,8 +15,8 @@ from memorykernel.wiring import Durability, Kernel
 
 
 @pytest.fixture
-def grouped(tmp_path: Path, kit: Any) -> Iterator[Kernel]:
-    kernel = open_kernel(tmp_path / "memory.db", kit.release(), clock=kit.clock(), durability=Durability.FULL)
+def grouped(world: Any, kit: Any) -> Iterator[Kernel]:
+    kernel = open_kernel(world.location, kit.release(), clock=kit.clock(), durability=Durability.FULL)
     kernel.schema_care.migrate(dry_run=False)
     yield kernel
     kernel.file.close()
@@ -48,16 +43,25 @@ def ask(kit: Any, number: int) -> Ask:
     return read_request(kit.ask(text=f"question {number}?"), Ask, strict=True)
 
 
+def keep(kernel: Kernel) -> Callable[..., Any]:
+    assert kernel.asking.keeper is not None
+    return kernel.asking.keeper.begin_answer
+
+
 def write(kernel: Kernel, body: dict[str, Any]) -> Any:
     request = read_request(body, AddConstraint, strict=True)
     assert kernel.writes is not None
     return kernel.writes.begin_write(lambda: kernel.remembering.add_record(request))
 
 
-def count(kernel: Kernel, table: str) -> int:
-    assert isinstance(kernel.file, SqliteGroup)
-    with closing(sqlite3.connect(kernel.file.path)) as connection:
-        return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
+@pytest.fixture
+def count(world: Any) -> Callable[[str], int]:
+    """How many rows of a table anybody can see."""
+
+    def look(table: str) -> int:
+        return int(world.stranger.run(f"SELECT count(*) FROM {table}")[0][0])  # noqa: S608
+
+    return look
 
 
 def error_of(act: Callable[[], object]) -> MemoryKernelError | None:
@@ -68,28 +72,32 @@ def error_of(act: Callable[[], object]) -> MemoryKernelError | None:
     return None
 
 
-def test_an_answer_is_the_same_and_found_when_its_ticket_is_done(grouped: Kernel, kit: Any) -> None:
-    plain = open_kernel(grouped.file.path, kit.release(), clock=kit.clock())  # type: ignore[union-attr]  # a file
+def test_an_answer_is_the_same_and_found_when_its_ticket_is_done(
+    grouped: Kernel, kit: Any, count: Callable[[str], int], world: Any
+) -> None:
+    plain = open_kernel(world.location, kit.release(), clock=kit.clock())
 
     package = grouped.asking.begin_ask(ask(kit, 1)).wait()
 
     assert package == plain.asking.ask(ask(kit, 1))
-    assert count(grouped, "answers") == 1
+    assert count("answers") == 1
     plain.file.close()
 
 
-def test_all_that_waits_is_one_transaction(grouped: Kernel, kit: Any, held: Callable[[], None]) -> None:
+def test_all_that_waits_is_one_transaction(
+    grouped: Kernel, kit: Any, held: Callable[[], None], count: Callable[[str], int]
+) -> None:
     tickets = [grouped.asking.begin_ask(ask(kit, number)) for number in range(40)]
     tickets.append(write(grouped, kit.constraint()))
     assert not any(ticket.is_done for ticket in tickets)
-    begun = count(grouped, "answers")
+    begun = count("answers")
 
     held()
     for ticket in tickets:
         ticket.wait()
 
-    assert (begun, count(grouped, "answers"), count(grouped, "records")) == (0, 40, 1)
-    assert check_integrity(grouped.file).ok  # type: ignore[arg-type]  # a file
+    assert (begun, count("answers"), count("records")) == (0, 40, 1)
+    assert grouped.check_integrity().ok
 
 
 def test_evidence_is_read_while_a_commit_is_under_way(
@@ -103,7 +111,9 @@ def test_evidence_is_read_while_a_commit_is_under_way(
     question.wait()
 
 
-def test_a_refused_write_spoils_no_other(grouped: Kernel, kit: Any, held: Callable[[], None]) -> None:
+def test_a_refused_write_spoils_no_other(
+    grouped: Kernel, kit: Any, held: Callable[[], None], count: Callable[[str], int]
+) -> None:
     first = write(grouped, kit.constraint(memory_id="01J00000000000000000000001"))
     again = write(grouped, kit.constraint(memory_id="01J00000000000000000000001"))
     other = write(grouped, kit.constraint(memory_id="01J00000000000000000000002"))
@@ -115,11 +125,13 @@ def test_a_refused_write_spoils_no_other(grouped: Kernel, kit: Any, held: Callab
     assert refusal is not None
     assert refusal.code == "write_conflict"
     first.wait(), other.wait(), answer.wait()  # none of them raises
-    assert (count(grouped, "records"), count(grouped, "answers")) == (2, 1)
-    assert check_integrity(grouped.file).ok  # type: ignore[arg-type]  # a file
+    assert (count("records"), count("answers")) == (2, 1)
+    assert grouped.check_integrity().ok
 
 
-def test_a_write_that_crashes_fails_alone(grouped: Kernel, kit: Any, held: Callable[[], None]) -> None:
+def test_a_write_that_crashes_fails_alone(
+    grouped: Kernel, kit: Any, held: Callable[[], None], count: Callable[[str], int]
+) -> None:
     assert grouped.writes is not None
     crashed = grouped.writes.begin_write(lambda: 1 // 0)
     answer = grouped.asking.begin_ask(ask(kit, 1))
@@ -128,11 +140,12 @@ def test_a_write_that_crashes_fails_alone(grouped: Kernel, kit: Any, held: Calla
     with pytest.raises(ZeroDivisionError):
         crashed.wait()
     answer.wait()
-    assert count(grouped, "answers") == 1
+    assert count("answers") == 1
 
 
-def test_a_stopped_answer_or_write_is_not_kept(grouped: Kernel, kit: Any, held: Callable[[], None]) -> None:
-    assert isinstance(grouped.file, SqliteGroup)
+def test_a_stopped_answer_or_write_is_not_kept(
+    grouped: Kernel, kit: Any, held: Callable[[], None], count: Callable[[str], int]
+) -> None:
     attempts = [Attempt(), Attempt(), Attempt()]
     tickets = []
     for number, attempt in enumerate(attempts[:2]):
@@ -150,67 +163,42 @@ def test_a_stopped_answer_or_write_is_not_kept(grouped: Kernel, kit: Any, held: 
         with pytest.raises(Stopped):
             ticket.wait()
     assert not attempts[1].stop()
-    assert (count(grouped, "answers"), count(grouped, "records")) == (1, 0)
-
-
-def test_a_locked_database_fails_the_whole_group(tmp_path: Path, kit: Any) -> None:
-    plain = open_kernel(tmp_path / "memory.db", kit.release(), clock=kit.clock())
-    plain.schema_care.migrate(dry_run=False)
-    package = plain.asking.ask(ask(kit, 0))
-    plain.file.close()
-    group = SqliteGroup(tmp_path / "memory.db", busy_timeout_ms=50)
-    kernel = open_kernel(tmp_path / "memory.db", kit.release(), clock=kit.clock())
-    from memorykernel.adapters.sqlite_answers import SqliteAnswers
-
-    stored = SqliteAnswers(group).list_policy_answers(after=0, limit=1)[0]
-    assert stored.asked is not None
-    with closing(sqlite3.connect(tmp_path / "memory.db", isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        tickets = [group.begin_answer(f"cpkg_{number}", package, stored.asked) for number in range(3)]
-        errors = [error_of(ticket.wait) for ticket in tickets]
-        other.rollback()
-    kept = group.begin_answer("cpkg_9", package, stored.asked).wait()
-    group.close()
-    kernel.file.close()
-
-    assert [error and error.code for error in errors] == ["query_failed"] * 3
-    assert all(error is not None and "held the database" in error.message for error in errors)
-    assert kept == package
+    assert (count("answers"), count("records")) == (1, 0)
 
 
 def test_the_same_answer_is_kept_once_and_a_different_one_beside_it(
-    grouped: Kernel, kit: Any, held: Callable[[], None]
+    grouped: Kernel, kit: Any, held: Callable[[], None], count: Callable[[str], int]
 ) -> None:
-    assert isinstance(grouped.file, SqliteGroup)
     asked = _asked(grouped, kit)
     for package in (b"one", b"one", b"two", b"one"):
-        ticket = grouped.file.begin_answer("cpkg_same", package, asked)
+        ticket = keep(grouped)("cpkg_same", package, asked)
     held()
     ticket.wait()
 
-    assert count(grouped, "answers") == 3
-    assert check_integrity(grouped.file).ok
+    assert count("answers") == 3
+    assert grouped.check_integrity().ok
 
 
-def test_groups_of_any_size_make_one_chain(grouped: Kernel, kit: Any) -> None:
-    assert isinstance(grouped.file, SqliteGroup)
+def test_groups_of_any_size_make_one_chain(grouped: Kernel, kit: Any, count: Callable[[str], int]) -> None:
     asked = _asked(grouped, kit)
     for size in (1, 2, 3, 63, 64, 65, 127, 255):
-        tickets = [grouped.file.begin_answer(f"cpkg_{size}_{n}", b"x" * n, asked) for n in range(size)]
+        tickets = [keep(grouped)(f"cpkg_{size}_{n}", b"x" * n, asked) for n in range(size)]
         for ticket in tickets:
             ticket.wait()
 
-    assert count(grouped, "answers") == 580
-    assert check_integrity(grouped.file).ok
+    assert count("answers") == 580
+    assert grouped.check_integrity().ok
 
 
-def test_closing_writes_what_waits_and_opens_again(grouped: Kernel, kit: Any) -> None:
+def test_closing_writes_what_waits_and_opens_again(
+    grouped: Kernel, kit: Any, count: Callable[[str], int]
+) -> None:
     tickets = [grouped.asking.begin_ask(ask(kit, number)) for number in range(20)]
     grouped.file.close()
 
     assert all(ticket.is_done for ticket in tickets)
     grouped.asking.ask(ask(kit, 99))
-    assert count(grouped, "answers") == 21
+    assert count("answers") == 21
 
 
 def _asked(kernel: Kernel, kit: Any) -> Any:

@@ -6,7 +6,6 @@ import http.client
 import json
 import resource
 import signal
-import sqlite3
 import threading
 from contextlib import closing, suppress
 from pathlib import Path
@@ -37,8 +36,8 @@ class Load:
             thread.join(30)
 
     def _run(self, client: int) -> None:
-        with suppress(OSError, http.client.HTTPException, ValueError):
-            connection = http.client.HTTPConnection(self._host, int(self._port), timeout=10)
+        connection = http.client.HTTPConnection(self._host, int(self._port), timeout=10)
+        with closing(connection), suppress(OSError, http.client.HTTPException, ValueError):
             for number in range(10_000):
                 self._send(connection, client, number)
 
@@ -58,24 +57,21 @@ class Load:
             self.enough.set()
 
 
-@pytest.mark.parametrize("round_", range(3))
-def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path, kit: Any, round_: int) -> None:
-    db = tmp_path / "memory.db"
-    with kit.serve(db) as server:
+@pytest.mark.parametrize(("store_kind", "round_"), [("sqlite", 0), ("sqlite", 1), ("postgresql", 2)])
+def test_nothing_acknowledged_is_lost_by_kill_9(world: Any, kit: Any, round_: int) -> None:
+    with kit.serve(world.location) as server:
         load = Load(server.url, kit, clients=6)
         assert load.enough.wait(30)
         server.stop(signal.SIGKILL)
         load.join()
 
-    with closing(sqlite3.connect(db)) as connection:
-        answers = {row[0] for row in connection.execute("SELECT context_package_id FROM answers")}
-        records = {row[0] for row in connection.execute("SELECT memory_version_id FROM records")}
+    run = world.stranger.run
+    answers = {row[0] for row in run("SELECT context_package_id FROM answers")}
+    records = {row[0] for row in run("SELECT memory_version_id FROM records")}
     assert set(load.answers) <= answers
     assert set(load.records) <= records
     assert len(load.records) > 0
-    kernel = open_kernel(db, kit.release())
-    assert kernel.check_integrity().ok
-    kernel.file.close()
+    assert world.open(migrate=False).check_integrity().ok
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux: prlimit limits a running process")

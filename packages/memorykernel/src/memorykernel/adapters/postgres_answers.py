@@ -1,7 +1,8 @@
 """Answers in PostgreSQL; see `ports.Answers`.
 
-Unless they are durable, a crash of the server may lose the last answers, as one of the machine may with
-SQLite; it never loses what they rest on. An answer that a replica does not have yet is read from the primary.
+By itself one transaction an answer, of which a crash of the server may lose the last ones, as one of the
+machine may with SQLite; it never loses what they rest on. With `postgres_group` many answers share a
+transaction, which is on disk. An answer that a replica does not have yet is read from the primary.
 """
 
 from __future__ import annotations
@@ -53,18 +54,16 @@ class PostgresAnswers:
 
     Args:
         database: The database; it must be migrated.
-        durable: An answer is on disk when it was stored; else a crash of the server may lose the last ones.
     """
 
-    def __init__(self, database: PostgresDatabase, *, durable: bool = False) -> None:
+    def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
-        self._durable = durable
 
     def store_answer(self, context_package_id: str, package: bytes, asked: StoredQuestion) -> None:
         """See `ports.Answers`."""
         values = encode_answer(context_package_id, package, asked)
         try:
-            with self._database.writing(OPEN_ANSWERS, durable=self._durable) as writing:
+            with self._database.writing(OPEN_ANSWERS, durable=False) as writing:
                 insert_answers(writing, (values,))
         except psycopg.Error as exc:
             raise QueryFailed(f"the answer could not be kept: {describe_error(exc)}; ask again") from exc

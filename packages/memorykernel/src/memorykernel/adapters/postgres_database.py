@@ -103,12 +103,12 @@ class Writing(Reading):
     def run_script(self, script: str) -> None:
         """Run many statements without parameters, after all that were put."""
         self.flush()
-        _open_transaction(self._connection, script)
+        open_transaction(self._connection, script)
 
     def reopen(self, opening: str) -> None:
         """Run another opening statement, after all that were put; its last row is `opened` from here on."""
         self.flush()
-        self.opened = _open_transaction(self._connection, opening)
+        self.opened = open_transaction(self._connection, opening)
 
     def copy(self, table: str, rows: Iterable[Row]) -> None:
         """Let rows into a table, after all that were put; the fastest way for many.
@@ -127,6 +127,10 @@ class Writing(Reading):
         with self._connection.pipeline():
             self._send()
             self._connection.execute("COMMIT")
+
+    def drop(self) -> None:
+        """Forget what was put and did not run."""
+        self._waiting.clear()
 
     def flush(self) -> None:
         """Run what was put."""
@@ -234,11 +238,7 @@ class PostgresDatabase:
             yield writing
             if self._attempt is not None:
                 self._attempt.begin_commit()
-            try:
-                writing.commit()
-            except psycopg.Error as exc:
-                if self._primary.release(exc) or not self._was_kept(writing.newest, exc):
-                    raise
+            self._commit(writing)
 
     def close(self) -> None:
         """Close the connections; the next use opens others."""
@@ -249,7 +249,7 @@ class PostgresDatabase:
     @contextmanager
     def _bracket(self, opening: str, *, patient: bool) -> Iterator[tuple[TimedConnection, Row]]:
         try:
-            opened = self._primary.repeat(lambda connection: _open_transaction(connection, opening))
+            opened = self._primary.repeat(lambda connection: open_transaction(connection, opening))
             if patient:
                 self._primary.wait_patiently()
             yield self._primary.open(), opened
@@ -261,6 +261,14 @@ class PostgresDatabase:
         finally:
             self._primary.wait_usually()
 
+    def _commit(self, writing: Writing) -> None:
+        """Commit; a lost reply is no failure when the server says that it was kept."""
+        try:
+            writing.commit()
+        except psycopg.Error as exc:
+            if self._primary.release(exc) or not self._was_kept(writing.newest, exc):
+                raise
+
     def _was_kept(self, entry: Entry | None, lost: psycopg.Error) -> bool:
         """Ask the server, after the transaction is over there, whether its entry is in the chain."""
         if entry is None:
@@ -268,7 +276,7 @@ class PostgresDatabase:
         asking = f"BEGIN; {lock_chain(entry.table)}"
         try:
             connection = self._primary.open()
-            _open_transaction(connection, asking)
+            open_transaction(connection, asking)
             found = _fetch(connection, _HEAD_AT.format(table=entry.table), (entry.entry_seq,))
         except psycopg.Error as exc:
             self._primary.release(exc)
@@ -281,7 +289,7 @@ def lock_chain(table: ChainTable) -> str:
     return f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, '{table}'::regclass::oid::int);"
 
 
-def _open_transaction(connection: TimedConnection, opening: str) -> Row:
+def open_transaction(connection: TimedConnection, opening: str) -> Row:
     """Send several statements at once; the first row of the last of them, or an empty one."""
     cursor = connection.execute(opening, prepare=False)
     while cursor.nextset():

@@ -26,6 +26,7 @@ from memorykernel.service.semantic_recall import OpenSemantic, SemanticRecall, r
 if TYPE_CHECKING:
     from memorykernel.adapters.integrity import IntegrityReport
     from memorykernel.adapters.postgres_database import PostgresDatabase
+    from memorykernel.adapters.postgres_group import PostgresGroup
     from memorykernel.adapters.sqlite_group import SqliteGroup
 
 POSTGRES_SCHEMES: Final = ("postgresql://", "postgres://")
@@ -50,7 +51,7 @@ class Store:
     memory: Memory
     answers: Answers
     schema: Schema
-    group: SqliteGroup | None = None
+    group: SqliteGroup | PostgresGroup | None = None
     semantic: OpenSemantic = refuse_semantic
 
 
@@ -107,7 +108,7 @@ def open_kernel(
         clock: The real clock if None.
         ids: Random ids if None.
         replica: The DSN of a read replica of a PostgreSQL database.
-        durability: When an answer of a file is kept; a thread of its own commits answers and writes together.
+        durability: When an answer is kept; a thread of its own commits answers and writes together.
             None commits each by itself.
 
     Raises:
@@ -200,10 +201,16 @@ def _open_postgres(
     from memorykernel.adapters.postgres_memory import PostgresMemory
     from memorykernel.adapters.postgres_schema import PostgresSchema
 
-    database = PostgresDatabase(dsn, replica=replica)
+    group = None
+    if durability is not None:
+        from memorykernel.adapters.postgres_group import PostgresGroup
+
+        group = PostgresGroup(dsn, replica=replica, durable=durability is Durability.FULL)
+    database = group or PostgresDatabase(dsn, replica=replica)
     return Store(
+        group=group,
         file=database,
         memory=PostgresMemory(database),
-        answers=PostgresAnswers(database, durable=durability is Durability.FULL),
+        answers=PostgresAnswers(database),
         schema=PostgresSchema(database, schema_version),
     )
