@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 import msgspec
-from contracts.core.service import SERVICE_V4
 
 from memorykernel.core.conflict import Conflicts
 from memorykernel.core.context_package import ContextPackage
@@ -84,7 +83,7 @@ class Kernel(Surface):
             SchemaUnavailable: The database is older than this program, and may not be migrated.
             DriverMissing: It is a DSN, and the PostgreSQL driver is not installed.
         """
-        use_cases = open_kernel(location, default_release(SERVICE_V4), clock=clock, ids=ids, replica=replica)
+        use_cases = open_kernel(location, default_release(), clock=clock, ids=ids, replica=replica)
         if create:
             use_cases.schema_care.migrate(dry_run=False)
         elif not is_dsn(location) and not Path(location).is_file():
