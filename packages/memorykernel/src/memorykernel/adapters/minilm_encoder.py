@@ -1,8 +1,7 @@
 """all-MiniLM-L6-v2 in numpy: the vector of a text, from weights that a package brought.
 
 Six layers of BERT, the mean over the pieces, 384 numbers. One text at a time: what stands beside it in a
-batch would change its last bits. One thread too: so the order of the sums is one, and threads that wait for
-each other do not take the processor from requests.
+batch would change its last bits.
 
 Nothing is downloaded, and the package that has the weights is not imported (it would import torch); its two
 files are read, and refused unless they are the pinned ones.
@@ -22,8 +21,8 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # it has no types
 
+from memorykernel.adapters.one_thread import use_one_thread
 from memorykernel.core.vector import Model
 from memorykernel.core.wordpiece import WordPiece, read_vocabulary
 from memorykernel.errors import ModeUnavailable
@@ -65,7 +64,6 @@ class MiniLmEncoder:
 
     def __init__(self, weights: Mapping[str, Floats], pieces: WordPiece) -> None:
         self._pieces = pieces
-        self._threads = ThreadpoolController().select(user_api="blas")
         self._words = weights["embeddings.word_embeddings.weight"]
         # A text is one segment, so that the embedding of the first segment belongs to every position.
         self._positions = (
@@ -77,7 +75,7 @@ class MiniLmEncoder:
 
     def encode(self, text: str) -> bytes:
         """See `ports.Encoder`."""
-        with self._threads.limit(limits=1):
+        with use_one_thread():
             mean = self.calculate(text)
         scaled: Floats = np.rint(mean * (np.float32(127) / np.abs(mean).max()))
         return scaled.astype(np.int8).tobytes()

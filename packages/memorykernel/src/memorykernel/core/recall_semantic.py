@@ -99,7 +99,9 @@ def needs_more(question: RecallQuestion, evidence: RecallEvidence, read: int) ->
     """Say whether more candidates must be read than the nearest `read`. Pure."""
     if len(evidence.candidates) < read or read >= MAX_READ:
         return False
-    return len(_view(question, evidence).active) < MAX_FOUND
+    claims = group_claims(evidence.supersessions)
+    standings = (judge_standing_v3(each, claims, question.as_of_us) for each in evidence.candidates)
+    return sum(standing.exclusion is None for standing in standings) < MAX_FOUND
 
 
 def resolve_semantic(question: RecallQuestion, evidence: RecallEvidence) -> ContextPackage:
