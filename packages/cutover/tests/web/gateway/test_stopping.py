@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -103,10 +104,9 @@ def keep_asking(move: Move, gateway: Caller) -> threading.Thread:
 
     def run() -> None:
         move.consumer.reloaded.wait(20)
-        for _ in range(200):
+        over = time.monotonic() + 20
+        while time.monotonic() < over and not move.bodies(Restored):
             gateway.ask(V2)
-            if move.bodies(Restored):
-                return
 
     thread = threading.Thread(target=run)
     thread.start()
