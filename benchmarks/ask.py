@@ -9,6 +9,7 @@ BENCH_LONG=1.
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
@@ -20,7 +21,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,7 +84,7 @@ def list_sizes(quick: bool) -> tuple[int, ...]:
 
 def copy_store(size: int, folder: Path) -> Path:
     """A store of so many constraints, all of them at the newest schema; made once and copied from then on."""
-    made = _STORES / f"{size}.db"
+    made = _STORES / f"{size}-{_name_schema()}.db"
     if not made.exists():
         made.parent.mkdir(parents=True, exist_ok=True)
         fresh = made.with_suffix(".part")
@@ -128,6 +130,19 @@ def _measure_peer(path: Path, rounds: int) -> float:
         return _percentiles(_time(lambda _: connection.execute(_PEER_SQL).fetchall(), rounds))[0]
     finally:
         connection.close()
+
+
+@cache
+def _name_schema() -> str:
+    """What the tables are told by, so that a store of other ones is made anew."""
+    with tempfile.TemporaryDirectory(prefix="schema-") as folder:
+        path = Path(folder) / "empty.db"
+        kernel = open_kernel(path, default_release())
+        kernel.schema_care.migrate(dry_run=False)
+        kernel.file.close()
+        with closing(sqlite3.connect(path)) as connection:
+            tables = connection.execute("SELECT sql FROM sqlite_schema ORDER BY name").fetchall()
+    return hashlib.sha256(repr(tables).encode()).hexdigest()[:8]
 
 
 def _fill(path: Path, size: int) -> None:

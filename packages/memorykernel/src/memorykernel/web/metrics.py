@@ -34,12 +34,14 @@ class Metrics:
     """The counters of one process, or of all workers when there are several.
 
     Args:
-        version: This program's version.
+        read_version: Tells this program's version; called when the numbers are asked for.
         service_contract: The contract that the server was started in.
         slot: This worker's place; None for a server of one process.
     """
 
-    def __init__(self, *, version: str, service_contract: str, slot: WorkerSlot | None = None) -> None:
+    def __init__(
+        self, *, read_version: Callable[[], str], service_contract: str, slot: WorkerSlot | None = None
+    ) -> None:
         if slot is not None:
             _share_values(slot)
         # Imported after the choice above: the library decides at import where values are kept.
@@ -74,14 +76,14 @@ class Metrics:
         self._connections = Gauge(
             "memorykernel_connections", "Open connections.", registry=registry, multiprocess_mode="livesum"
         )
-        build = Gauge(
+        self._build = Gauge(
             "memorykernel_build_info",
             "What runs here; always 1.",
             ("version", "contract", "python", "sqlite"),
             registry=registry,
             multiprocess_mode="max",
         )
-        build.labels(version, service_contract, platform.python_version(), sqlite3.sqlite_version).set(1)
+        self._read_version, self._service_contract = read_version, service_contract
         self._requests: Callable[..., Counter] = cache(requests.labels)
         self._seconds: Callable[..., Histogram] = cache(seconds.labels)
         self._answers: Callable[..., Counter] = cache(answers.labels)
@@ -128,6 +130,9 @@ class Metrics:
         from prometheus_client import CollectorRegistry, generate_latest
         from prometheus_client.multiprocess import MultiProcessCollector
 
+        self._build.labels(
+            self._read_version(), self._service_contract, platform.python_version(), sqlite3.sqlite_version
+        ).set(1)
         if self._slot is None:
             return generate_latest(self._registry)
         summed = CollectorRegistry()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 
 from memorykernel.adapters.release_folder import load_release_folder
@@ -12,6 +11,9 @@ from memorykernel.errors import ReleaseInvalid
 
 def read_version() -> str:
     """The version of this program."""
+    # Imported here: it brings in a mail parser, and few want to know.
+    from importlib.metadata import version
+
     return version("memorykernel-service")
 
 

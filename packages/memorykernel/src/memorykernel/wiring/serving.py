@@ -98,7 +98,7 @@ def build_server(
     from memorykernel.web.tenancy import Workers
 
     release, lifecycle = kernel.release, Lifecycle()
-    metrics = Metrics(version=read_version(), service_contract=release.service_contract, slot=options.slot)
+    metrics = Metrics(read_version=read_version, service_contract=release.service_contract, slot=options.slot)
     workers = Workers(max_queue=options.max_queue)
 
     def open_tables(opened: Kernel) -> Tables:
