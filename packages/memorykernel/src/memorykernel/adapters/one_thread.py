@@ -1,7 +1,7 @@
 """Keeps numpy's products of matrices on one thread.
 
-The threads of its library wait for each other by spinning, which for matrices of a few hundred rows costs more
-than it saves, and takes the processor from other requests; and one thread means one order of sums.
+The threads of its library wait for each other by spinning, which for matrices of a few hundred rows costs
+more than it saves, and takes the processor from other requests; and one thread means one order of sums.
 """
 
 from __future__ import annotations
