@@ -17,13 +17,15 @@ from memorykernel.core.ordering_v1 import resolve_policy_v1
 from memorykernel.core.ordering_v2 import resolve_policy_v2
 from memorykernel.core.ordering_v3 import resolve_policy_v3
 from memorykernel.core.recall_ordering_v3 import resolve_recall_v3
+from memorykernel.core.recall_search import BOUNDS
 
 from benchmarks.campaigns.dealt import deal_published, deal_question, deal_summaries, deal_universe
 from benchmarks.campaigns.outcome import Outcome
+from packages.memorykernel.tests.core_v4.naive_recall import spec_pages
 from packages.memorykernel.tests.core_v4.naive_spec import spec_answer
 from packages.memorykernel.tests.core_v4.small_world import SECOND
 from packages.memorykernel.tests.core_v4.test_ordering_v3 import compare_validity
-from packages.memorykernel.tests.core_v4.test_recall_v3 import evidence, recall, spec_recall
+from packages.memorykernel.tests.core_v4.test_recall_v3 import SMALL, TEXT, evidence, recall
 from packages.memorykernel.tests.test_policy_rulesets import QUESTION, spec_v1, spec_v2
 
 Said = tuple[str, list[str], list[str]]
@@ -80,10 +82,25 @@ def _compare_v3(dice: random.Random) -> tuple[Said, Said]:
 
 
 def _compare_recall_v3(dice: random.Random) -> tuple[Said, Said]:
+    """All pages: of a search that finds everything, or of one that is cut wherever it can be."""
     universe, as_of_us = deal_summaries(dice), dice.randint(0, 12) * SECOND
-    selected, excluded = spec_recall(universe, as_of_us)
-    package = resolve_recall_v3(recall(as_of_us=as_of_us), evidence(universe))
-    return _read(package), _bound("inconclusive", selected, [each for each, _ in excluded])
+    bounds = dice.choice((BOUNDS, SMALL))
+    shown = evidence(universe, bounds=bounds, as_of_us=as_of_us)
+    said: Said = ("inconclusive", [], [])
+    expected: Said = ("inconclusive", [], [])
+    cursor: str | None = None
+    for page in spec_pages(universe, TEXT, as_of_us, bounds):
+        package = resolve_recall_v3(recall(as_of_us=as_of_us, cursor=cursor), shown, bounds)
+        said = _join(said, _read(package))
+        expected = _join(expected, _bound("inconclusive", page.selected, [each for each, _ in page.excluded]))
+        cursor = package.next_cursor or None
+        if (cursor is None) != (page.last is None):
+            return said, ("another number of pages", *expected[1:])
+    return said, expected
+
+
+def _join(before: Said, page: Said) -> Said:
+    return page[0], [*before[1], *page[1]], [*before[2], *page[2]]
 
 
 def _read(package: ContextPackage) -> Said:

@@ -310,6 +310,7 @@ ON_EVERY_STORE = (
     "test_store.py",
     "test_snapshots.py",
     "test_overlap.py",
+    "test_recall_search.py",
     "test_replay.py",
     "test_proof.py",
     "test_verify.py",

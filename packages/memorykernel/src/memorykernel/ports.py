@@ -16,6 +16,7 @@ from memorykernel.core.overlap import Box, Groups, Meeting, Overlap, Standing, V
 from memorykernel.core.proof import ProofEntry, ProofInput
 from memorykernel.core.published import PublishedAnswer, PublishedManifest
 from memorykernel.core.question import PolicyQuestion
+from memorykernel.core.recall_search import RecallSearch
 from memorykernel.core.record import Link, Scope
 from memorykernel.core.schema_status import SchemaStatus
 from memorykernel.core.stored_question import StoredAnswer, StoredQuestion
@@ -189,6 +190,15 @@ class Memory(Protocol):
         self, record_types: Collection[RecordType], terms: Collection[str], *, known: Snapshot | None = None
     ) -> RecallEvidence:
         """Read the records of the types that share a term, with how many they share.
+
+        Raises:
+            QueryFailed: The store could not.
+        """
+        ...
+
+    def search_records(self, search: RecallSearch, *, known: Snapshot | None = None) -> RecallEvidence:
+        """Read a bounded part of the records that share a word, as `core.recall_search` says which, at one
+        state, in one round trip.
 
         Raises:
             QueryFailed: The store could not.

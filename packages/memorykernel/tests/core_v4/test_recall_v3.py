@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -10,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from memorykernel.core.context_package import ContextPackage, encode_package
-from memorykernel.core.evidence import Candidate, RecallEvidence
+from memorykernel.core.evidence import Candidate, RecallEvidence, WordCount
 from memorykernel.core.package_bounds import MAX_PACKAGE_BYTES
 from memorykernel.core.question import RecallQuestion
 from memorykernel.core.recall_ordering_v3 import list_recall_exclusions_v3, resolve_recall_v3
+from memorykernel.core.recall_search import BOUNDS, SearchBounds
 from memorykernel.core.record import SummaryContent
-from memorykernel.core.terms import describe_content, unicode_terms
 from memorykernel.core.vocabulary import Field, RecordType, SummaryType
 from memorykernel.errors import MistypedField
 
-from packages.memorykernel.tests.core_v4.naive_spec import AUTHORITY, TRUTH, spec_confidence, spec_exclusion
+from packages.memorykernel.tests.core_v4.naive_recall import SUMMARIES, spec_pages, spec_search
 from packages.memorykernel.tests.core_v4.small_world import (
     HEAD,
     SECOND,
@@ -31,9 +32,11 @@ from packages.memorykernel.tests.core_v4.small_world import (
 )
 
 WORDS = ["usb", "drive", "политика", "政策", "other"]
+TEXT = "usb drive политика"
+SMALL = SearchBounds(max_words=2, max_read=3, max_seen=2)
 
 
-def recall(text: str = "usb drive политика", *types: RecordType, **changes: Any) -> RecallQuestion:
+def recall(text: str = TEXT, *types: RecordType, **changes: Any) -> RecallQuestion:
     question = RecallQuestion(text=text, record_types=types, as_of_us=5 * SECOND)
     return msgspec.structs.replace(question, **changes)
 
@@ -43,15 +46,26 @@ def make_summary(number: int, summary: str = "usb drive", **changes: Any) -> Can
     return msgspec.structs.replace(make_rule(number), **changes)
 
 
-def evidence(universe: Universe, text: str = "usb drive политика", seed: int | None = None) -> RecallEvidence:
-    asked, records = set(unicode_terms(text)), list(universe.records)
+def evidence(
+    universe: Universe,
+    text: str = TEXT,
+    seed: int | None = None,
+    *,
+    bounds: SearchBounds = BOUNDS,
+    as_of_us: int = 5 * SECOND,
+    types: Collection[str] = SUMMARIES,
+) -> RecallEvidence:
+    """What a store that follows the rule would read, by the specification, and all pages of it at once."""
+    found = spec_search(universe, text, as_of_us, bounds, types)
+    records = list(found.records)
     if seed is not None:
         random.Random(seed).shuffle(records)
-    matched = {
-        r.memory_version_id: len(asked & set(unicode_terms(describe_content(r.content)))) for r in records
-    }
     return RecallEvidence(
-        head=HEAD, candidates=tuple(records), supersessions=tuple(universe.claims()), matched=matched
+        head=HEAD,
+        candidates=tuple(records),
+        supersessions=tuple(universe.claims()),
+        matched=found.matched,
+        words=tuple(WordCount(word, held) for word, held in found.held.items()),
     )
 
 
@@ -71,33 +85,26 @@ def summaries(draw: st.DrawFn) -> Universe:
     return Universe(made, tuple(draw(st.lists(st.sampled_from(pairs), max_size=3))) if pairs else ())
 
 
-def spec_recall(universe: Universe, as_of_us: int) -> tuple[list[str], list[tuple[str, str]]]:
-    asked = {"usb", "drive", "политика"}
-
-    def key(record: Candidate) -> tuple[Any, ...]:
-        matched = len(asked & set(describe_content(record.content).split()))
-        ranks = (AUTHORITY[record.authority], TRUTH[record.truth_status], spec_confidence(record))
-        times = (record.effective_at_us, record.created_at_us)
-        negated = tuple(-each for each in (matched, *ranks, *times))
-        return (*negated, record.memory_id, record.memory_version_id)
-
-    matching = sorted((r for r in universe.records if key(r)[0] < 0), key=key)
-    judged = [(record.memory_version_id, spec_exclusion(universe, record, as_of_us)) for record in matching]
-    return [each for each, reason in judged if reason is None], [
-        (each, reason) for each, reason in judged if reason is not None
-    ]
-
-
-@given(summaries(), st.integers(0, 12))
-def test_it_recalls_as_the_specification_says(universe: Universe, as_of: int) -> None:
-    package = resolve_recall_v3(recall(as_of_us=as_of * SECOND), evidence(universe))
-    selected, excluded = spec_recall(universe, as_of * SECOND)
-    assert [each.memory_version_id for each in package.selected_items] == selected
-    assert [each.memory_version_id for each in package.excluded_items] == [each for each, _ in excluded]
-    assert isinstance(package.exclusions, msgspec.Struct)
-    assert sum(package.exclusions.by_reason.values()) == package.exclusions.total == len(excluded)
-    assert all(package.exclusions.by_reason[reason] for _, reason in excluded)
-    assert (package.next_cursor, package.answer.holds_until) == (None, None)
+@given(summaries(), st.integers(0, 12), st.sampled_from((BOUNDS, SMALL)))
+def test_it_recalls_as_the_specification_says(universe: Universe, as_of: int, bounds: SearchBounds) -> None:
+    as_of_us = as_of * SECOND
+    shown = evidence(universe, bounds=bounds, as_of_us=as_of_us)
+    cursor: str | None = None
+    for page in spec_pages(universe, TEXT, as_of_us, bounds):
+        package = resolve_recall_v3(recall(as_of_us=as_of_us, cursor=cursor), shown, bounds)
+        assert [each.memory_version_id for each in package.selected_items] == page.selected
+        assert [each.memory_version_id for each in package.excluded_items] == [i for i, _ in page.excluded]
+        exclusions, inputs = package.exclusions, package.determinism.inputs
+        assert isinstance(exclusions, msgspec.Struct)
+        assert isinstance(inputs, msgspec.Struct)
+        assert sum(exclusions.by_reason.values()) == exclusions.total == len(page.excluded)
+        assert all(exclusions.by_reason[reason] for _, reason in page.excluded)
+        assert (inputs.complete, exclusions.at_least) == (page.complete, not page.complete)
+        assert (package.next_cursor is None) == (page.last is None)
+        assert package.answer.holds_until is None
+        assert isinstance(package.next_cursor, str | None)
+        cursor = package.next_cursor
+    assert cursor is None
 
 
 @given(summaries(), st.integers(0, 99))
@@ -180,8 +187,7 @@ def test_a_package_stays_small_and_pages_go_on_whatever_is_stored(bad: str) -> N
 
 def test_memberships_and_constraints_are_recalled_when_they_are_asked_for() -> None:
     records = (make_membership(1, Field.ACTOR, "staff", "ann"), make_rule(2), make_summary(3, "ann"))
-    found = resolve_recall_v3(
-        recall("ann", RecordType.MEMBERSHIP, RecordType.CONSTRAINT), evidence(Universe(records), "ann")
-    )
+    types = (RecordType.MEMBERSHIP, RecordType.CONSTRAINT)
+    found = resolve_recall_v3(recall("ann", *types), evidence(Universe(records), "ann", types=types))
     assert {item.record_type for item in found.selected_items} == {"membership", "constraint"}
     assert found.query.record_types == (RecordType.CONSTRAINT, RecordType.MEMBERSHIP)

@@ -21,8 +21,10 @@ from memorykernel.adapters.rows import (
     RECORD_COLUMNS,
     RECORD_COLUMNS_4,
     Row,
+    place_row,
 )
 from memorykernel.core.bundle import Manifest, Member
+from memorykernel.core.posting import LONGEST_WORD, index_word
 from memorykernel.ports import Bundle
 
 WORDS_AT_ONCE: Final = 2_000_000
@@ -76,6 +78,11 @@ _INSERT_ANSWER: Final = _insert("answers", ("answer_seq", *ANSWER_COLUMNS, *ANSW
 _INSERT_ENTRY: Final = "INSERT INTO memory_chain VALUES (?, ?, ?, ?, ?, ?)"
 _INSERT_ANSWER_ENTRY: Final = "INSERT INTO answer_chain VALUES (?, ?, ?, ?, ?)"
 _INSERT_TERMS: Final = "INSERT INTO record_terms SELECT ?, value FROM json_each(?)"
+_INSERT_POSTINGS: Final = f"""
+INSERT INTO postings
+SELECT iif(length(t.term) <= {LONGEST_WORD}, t.term, index_word(t.term)), p.slot, p.rank, t.record_seq
+FROM record_terms t CROSS JOIN loaded_places p USING (record_seq) ORDER BY t.term, p.slot, p.rank
+"""  # noqa: S608  # a number
 _INSERT_REQUEST: Final = "INSERT INTO request_keys VALUES (?, ?, ?, ?, ?)"
 
 
@@ -87,6 +94,9 @@ class _Tables:
         self._words_at_once = words_at_once
         self._words: defaultdict[str, array[int]] = defaultdict(partial(array, "q"))
         self._word_count = 0
+        connection.execute(
+            "CREATE TEMP TABLE loaded_places (record_seq INTEGER PRIMARY KEY, slot INTEGER, rank BLOB)"
+        )
         connection.execute("CREATE TEMP TABLE loaded_scopes (a TEXT, b TEXT, c TEXT, record_seq INTEGER)")
 
     def add_memory(self, rows: MemoryRows) -> None:
@@ -113,9 +123,12 @@ class _Tables:
     def finish(self) -> None:
         """Fill the tables that are derived from the records, in the order of their keys."""
         self._index_words()
+        self._connection.create_function("index_word", 1, index_word, deterministic=True)
+        self._connection.execute(_INSERT_POSTINGS)
         self._connection.execute(
             "INSERT INTO constraint_scopes SELECT a, b, c, record_seq FROM loaded_scopes ORDER BY 1, 2, 3, 4"
         )
+        self._connection.execute("DROP TABLE loaded_places")
         self._connection.execute("DROP TABLE loaded_scopes")
 
     def _keep_words(self, rows: MemoryRows) -> None:
@@ -126,6 +139,8 @@ class _Tables:
                 words[word].append(record_seq)
             if self._word_count >= self._words_at_once:
                 self._index_words()
+        places = ((row[0], *place_row(row[1:])) for row in rows.records)
+        self._connection.executemany("INSERT INTO loaded_places VALUES (?, ?, ?)", places)
 
     def _index_words(self) -> None:
         """Write the words of the records so far, in the order of the index: a statement a word, not a row."""

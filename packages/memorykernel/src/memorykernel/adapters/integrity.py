@@ -189,3 +189,9 @@ def find_misindexed_words(row: int) -> Damage:
     """The finding for a record whose words in the term index are not those of its text."""
     finding = "words in the index are not those of the record"
     return Damage(table="record_terms", row=row, id=None, finding=finding)
+
+
+def find_misposted_record(row: int) -> Damage:
+    """The finding for a record that stands elsewhere in the lists of its words than it should."""
+    finding = "places in the lists of words are not those of the record"
+    return Damage(table="postings", row=row, id=None, finding=finding)

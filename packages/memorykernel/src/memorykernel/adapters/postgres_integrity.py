@@ -24,12 +24,14 @@ from memorykernel.adapters.integrity import (
     check_subject,
     find_misindexed_words,
     find_misplaced_keys,
+    find_misposted_record,
     find_uncovered,
     list_chains,
     list_cover_queries,
 )
 from memorykernel.adapters.postgres_database import ChainTable, PostgresDatabase, Reading
 from memorykernel.adapters.postgres_line import Row, describe_error
+from memorykernel.adapters.postgres_postings import find_misposted
 from memorykernel.adapters.postgres_schema import list_indexes_and_guards
 from memorykernel.adapters.postgres_scopes import find_misplaced
 from memorykernel.adapters.postgres_terms import find_misindexed
@@ -128,8 +130,10 @@ def check_scopes(reading: Reading, version: int) -> Iterator[Damage]:
 
 
 def check_terms(reading: Reading) -> Iterator[Damage]:
-    """Check the term index against the records."""
+    """Check the term index, and the lists of words, against the records."""
     yield from map(find_misindexed_words, find_misindexed(reading))
+    if read_version(reading) >= SCOPE_SCHEMA:
+        yield from map(find_misposted_record, find_misposted(reading))
 
 
 def check_request_keys(reading: Reading) -> Iterator[Damage]:

@@ -14,12 +14,15 @@ from memorykernel.adapters.postgres_evidence import ask_policy, ask_terms, ask_t
 from memorykernel.adapters.postgres_history import list_versions, load_record
 from memorykernel.adapters.postgres_line import describe_error
 from memorykernel.adapters.postgres_overlap import PostgresNearby
+from memorykernel.adapters.postgres_postings import ask_search
 from memorykernel.adapters.postgres_snapshot import find_snapshot
 from memorykernel.adapters.postgres_write import PostgresWrite
 from memorykernel.adapters.sqlite_evidence import decode_policy, decode_recall
+from memorykernel.adapters.sqlite_postings import decode_search
 from memorykernel.core.admission import NewRecord
 from memorykernel.core.evidence import PolicyEvidence, RecallEvidence, Snapshot
 from memorykernel.core.question import PolicyQuestion
+from memorykernel.core.recall_search import RecallSearch
 from memorykernel.core.record import Link
 from memorykernel.core.stored_record import StoredRecord
 from memorykernel.core.vocabulary import RecordType
@@ -122,6 +125,11 @@ class PostgresMemory:
         """See `ports.Memory`."""
         with _as_query_failed():
             return decode_recall(self._database.query(*ask_terms(record_types, terms, known)))
+
+    def search_records(self, search: RecallSearch, *, known: Snapshot | None = None) -> RecallEvidence:
+        """See `ports.Memory`."""
+        with _as_query_failed():
+            return decode_search(search, self._database.query(*ask_search(search, known)))
 
     def read_every_record(
         self, record_types: Collection[RecordType], *, known: Snapshot | None = None

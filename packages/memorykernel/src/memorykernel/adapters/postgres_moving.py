@@ -25,7 +25,8 @@ from memorykernel.adapters.postgres_line import describe_error
 from memorykernel.adapters.postgres_schema import LOCK_SCHEMA, PostgresSchema, migrate_inside
 from memorykernel.adapters.postgres_write import PostgresWrite
 from memorykernel.adapters.published_target import take_over
-from memorykernel.adapters.rows import Row
+from memorykernel.adapters.rows import Row, place_row
+from memorykernel.adapters.sqlite_postings import list_postings
 from memorykernel.core.bundle import Manifest, Member
 from memorykernel.core.release import SCHEMA_VERSIONS
 from memorykernel.core.schema_status import require_usable
@@ -147,6 +148,7 @@ class _Tables:
         self._copy(
             Member.MEMORY, "record_terms", [(word, seq) for seq, words in rows.words for word in words]
         )
+        self._copy(Member.MEMORY, "postings", list(_list_postings(rows)))
         self._copy(Member.MEMORY, "constraint_scopes", rows.scopes)
         self._copy(Member.MEMORY, "memberships", rows.members)
         self._note("memory_chain", rows.entries)
@@ -172,6 +174,11 @@ class _Tables:
             self._writing.copy(table, rows)
         except psycopg.IntegrityError as exc:
             raise refuse_rows(member, exc) from exc
+
+
+def _list_postings(rows: MemoryRows) -> Iterator[Row]:
+    for row, (record_seq, words) in zip(rows.records, rows.words, strict=True):
+        yield from list_postings(record_seq, words, place_row(row[1:]))
 
 
 @contextmanager

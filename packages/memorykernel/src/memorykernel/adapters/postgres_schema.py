@@ -7,7 +7,8 @@ start: a statement is the same at every version.
 1. memory: records and the keys that constraints are found by, links, the hash chain over both, the ledger
 2. answers, with a hash chain of their own
 3. the term index of recall-ordering.v2, filled from the records that are there
-4. memberships and request keys; from here on entries have the time of their recording
+4. memberships, request keys and the lists of recall-ordering.v3; from here on entries have the time of
+   their recording
 
 Triggers refuse UPDATE, DELETE and TRUNCATE of all but derived data. Text is compared byte by byte (COLLATE
 "C"), as SQLite does. An index entry must fit into a third of a page, so indexes over free text hold its
@@ -25,6 +26,7 @@ import psycopg
 
 from memorykernel.adapters.postgres_database import LOCK_CLASS, PostgresDatabase, Writing
 from memorykernel.adapters.postgres_line import Row, describe_error
+from memorykernel.adapters.postgres_postings import POSTINGS, create_postings
 from memorykernel.adapters.postgres_terms import index_every_record
 from memorykernel.core.chain import GENESIS_ANSWERS, GENESIS_MEMORY
 from memorykernel.core.instant import format_instant
@@ -164,7 +166,7 @@ _SCRIPTS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
     1: (_MEMORY, ("schema_migrations", "records", "links", "memory_chain")),
     2: (_ANSWERS, ("answers", "answer_chain")),
     3: (_TERMS, ()),
-    4: (_PATTERNS, ("request_keys",)),
+    4: (_PATTERNS + POSTINGS, ("request_keys",)),
 }
 """What each migration makes, and its tables that are guarded."""
 
@@ -282,6 +284,7 @@ def _create_terms(writing: Writing) -> None:
 
 def _create_patterns(writing: Writing) -> None:
     _create(writing, 4)
+    create_postings(writing)
 
 
 _MIGRATIONS: Final[dict[int, Callable[[Writing], None]]] = {

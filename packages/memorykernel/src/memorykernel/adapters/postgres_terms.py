@@ -24,7 +24,7 @@ def index_record(writing: Writing, record_seq: int, text: str) -> None:
 
 def index_every_record(writing: Writing) -> None:
     """Index all records; what the migration does for those that were there before it."""
-    for batch in _list_texts(writing):
+    for batch in list_texts(writing):
         for record_seq, text in batch.items():
             index_record(writing, record_seq, text)
 
@@ -34,14 +34,15 @@ def find_misindexed(reading: Reading) -> Iterator[int]:
     held: defaultdict[int, list[str]] = defaultdict(list)
     for record_seq, term in reading.stream("SELECT record_seq, term FROM record_terms"):
         held[record_seq].append(term)
-    for batch in _list_texts(reading):
+    for batch in list_texts(reading):
         for record_seq, text in batch.items():
             if sorted(held.pop(record_seq, [])) != list(unicode_terms(text)):
                 yield record_seq
     yield from held
 
 
-def _list_texts(reading: Reading) -> Iterator[dict[int, str]]:
+def list_texts(reading: Reading) -> Iterator[dict[int, str]]:
+    """The text that each record is found by, some at a time."""
     after = 0
     while rows := reading.read(_TEXTS, (after, _BATCH)):
         yield dict(rows)

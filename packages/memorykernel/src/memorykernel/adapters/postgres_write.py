@@ -7,19 +7,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from memorykernel.adapters.postgres_chain import MemoryTip
+from memorykernel.adapters.postgres_chain import SCOPE_SCHEMA, MemoryTip
 from memorykernel.adapters.postgres_database import Writing
 from memorykernel.adapters.postgres_history import load_record
 from memorykernel.adapters.postgres_overlap import PostgresNearby
+from memorykernel.adapters.postgres_postings import index_posting
 from memorykernel.adapters.postgres_scopes import index_scope
 from memorykernel.adapters.postgres_terms import index_record
 from memorykernel.adapters.rows import (
     LINK_COLUMNS,
     RECORD_COLUMNS,
     RECORD_COLUMNS_4,
+    Row,
     digest_record,
     encode_link,
     encode_record,
+    place_row,
 )
 from memorykernel.core.admission import NewRecord
 from memorykernel.core.chain import digest_entry
@@ -112,7 +115,7 @@ class PostgresWrite:
         values = encode_record(new)
         self._writing.put(_INSERT_RECORD, (record_seq, *values))
         self._tip.append("record", record_seq, digest_record(values))
-        self._index(record_seq, new.record.payload.payload)
+        self._index(record_seq, new.record.payload.payload, values)
         for link in links:
             self._insert_link(link)
         return self.head
@@ -151,9 +154,11 @@ class PostgresWrite:
         self._writing.put(_INSERT_LINK, (link_seq, *values))
         self._tip.append("link", link_seq, digest_entry(values))
 
-    def _index(self, record_seq: int, content: Content) -> None:
+    def _index(self, record_seq: int, content: Content, values: Row) -> None:
         if self._tip.schema >= TERM_INDEX_SCHEMA:
             index_record(self._writing, record_seq, describe_content(content))
+        if self._tip.schema >= SCOPE_SCHEMA:
+            index_posting(self._writing, record_seq, describe_content(content), place_row(values))
         index_scope(self._writing, record_seq, content, self._tip.schema)
 
 

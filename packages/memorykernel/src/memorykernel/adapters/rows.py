@@ -16,6 +16,7 @@ from memorykernel.core.chain import Value, digest_columns
 from memorykernel.core.evidence import Candidate, Supersession
 from memorykernel.core.instant import format_instant
 from memorykernel.core.overlap import Overlap, Standing
+from memorykernel.core.posting import Posting, place_record
 from memorykernel.core.question import PolicyQuestion
 from memorykernel.core.record import (
     ConstraintContent,
@@ -69,6 +70,9 @@ RECORD_COLUMNS: Final = (
     "summary",
 )
 """What a record's digest covers, in this order: everything but its row number."""
+
+PLACE_COLUMNS: Final = RECORD_COLUMNS[: 1 + RECORD_COLUMNS.index("confidence")]
+"""What `place_row` reads; the row of `encode_record` begins with it."""
 
 RECORD_COLUMNS_4: Final = ("expires_at_us", "matching", "field", "group_name", "member")
 """What schema 4 added to records.
@@ -344,3 +348,15 @@ def _decode_content(columns: Row, grown: Row) -> Content:
         return SummaryContent(summary=summary)
     scope = decode_scope(actor, action, resource, matching)
     return ConstraintContent(scope=scope, effect=_EFFECT[effect], note=note)
+
+
+def place_row(row: Row) -> Posting:
+    """Place a record in the lists of its words; `row` begins with the values of `PLACE_COLUMNS`."""
+    return place_record(
+        row[0],
+        record_type=_RECORD_TYPE[row[3]],
+        authority=_AUTHORITY[row[7]],
+        truth_status=_TRUTH_STATUS[row[6]],
+        confidence=row[8],
+        effective_at_us=row[5],
+    )

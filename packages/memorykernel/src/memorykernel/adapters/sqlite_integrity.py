@@ -22,12 +22,14 @@ from memorykernel.adapters.integrity import (
     check_subject,
     find_misindexed_words,
     find_misplaced_keys,
+    find_misposted_record,
     find_uncovered,
     list_chains,
     list_cover_queries,
 )
 from memorykernel.adapters.sqlite_chain import ChainTable
 from memorykernel.adapters.sqlite_file import SqliteFile
+from memorykernel.adapters.sqlite_postings import find_misposted
 from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, TERM_INDEX_SCHEMA, read_version
 from memorykernel.adapters.sqlite_scopes import find_misplaced
 from memorykernel.adapters.sqlite_terms import find_misindexed
@@ -146,8 +148,10 @@ def check_scopes(connection: sqlite3.Connection) -> Iterator[Damage]:
 
 
 def check_terms(connection: sqlite3.Connection) -> Iterator[Damage]:
-    """Check the term index against the records."""
+    """Check the term index, and the lists of words, against the records."""
     yield from map(find_misindexed_words, find_misindexed(connection))
+    if read_version(connection) >= SCOPE_SCHEMA:
+        yield from map(find_misposted_record, find_misposted(connection))
 
 
 def _cap(found: Iterator[Damage]) -> Iterator[Damage]:

@@ -17,6 +17,7 @@ from memorykernel.adapters.sqlite_evidence import (
 from memorykernel.adapters.sqlite_file import SqliteFile
 from memorykernel.adapters.sqlite_history import list_versions, load_record
 from memorykernel.adapters.sqlite_overlap import SqliteNearby
+from memorykernel.adapters.sqlite_postings import decode_search, search_rows
 from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, read_version
 from memorykernel.adapters.sqlite_snapshot import find_snapshot
 from memorykernel.adapters.sqlite_write import SqliteTransaction
@@ -24,6 +25,7 @@ from memorykernel.adapters.storage_fault import explain
 from memorykernel.core.admission import NewRecord
 from memorykernel.core.evidence import PolicyEvidence, RecallEvidence, Snapshot
 from memorykernel.core.question import PolicyQuestion
+from memorykernel.core.recall_search import RecallSearch
 from memorykernel.core.record import Link
 from memorykernel.core.stored_record import StoredRecord
 from memorykernel.core.vocabulary import RecordType
@@ -118,6 +120,11 @@ class SqliteMemory:
             grown = self._has_patterns(connection)
             rows = read_term_rows(connection, record_types, terms, grown=grown, known=known)
         return decode_recall(rows)
+
+    def search_records(self, search: RecallSearch, *, known: Snapshot | None = None) -> RecallEvidence:
+        """See `ports.Memory`."""
+        with self._reading(one_statement=True) as connection:
+            return decode_search(search, search_rows(connection, search, known))
 
     def read_every_record(
         self, record_types: Collection[RecordType], *, known: Snapshot | None = None

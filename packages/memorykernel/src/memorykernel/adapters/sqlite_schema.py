@@ -6,10 +6,10 @@ Migrations only ever add, so a release of an older schema keeps working on a new
 2. answers, with a hash chain of their own
 3. the term index of recall-ordering.v2, filled from the records that are there
 4. two times and scopes with patterns: when an entry was recorded, when a record expires, how a scope's
-   fields match, memberships, the question beside each answer, request keys
+   fields match, memberships, the question beside each answer, request keys, the lists of recall-ordering.v3
 
-Every table refuses UPDATE and DELETE by triggers, except the term index, the scopes and the memberships by
-member, which are derived data.
+Every table refuses UPDATE and DELETE by triggers, except the term index, the lists, the scopes and the
+memberships by member, which are derived data.
 All pending migrations are applied in one transaction. A file says that it is ours by `application_id`, and
 seals the ledger of its migrations, which no chain covers, by a checksum in `user_version`.
 """
@@ -22,6 +22,7 @@ from collections.abc import Callable
 from typing import Final
 
 from memorykernel.adapters.sqlite_file import SqliteFile
+from memorykernel.adapters.sqlite_postings import create_postings
 from memorykernel.adapters.sqlite_terms import index_every_record
 from memorykernel.adapters.storage_fault import explain
 from memorykernel.core.chain import GENESIS_ANSWERS, GENESIS_MEMORY
@@ -266,6 +267,7 @@ def _create_patterns(connection: sqlite3.Connection) -> None:
     _create(connection, _PATTERNS)
     _forbid_changes(connection, "request_keys")
     connection.execute(_INDEX_SCOPES)
+    create_postings(connection)
 
 
 _MIGRATIONS: Final[dict[int, Callable[[sqlite3.Connection], None]]] = {

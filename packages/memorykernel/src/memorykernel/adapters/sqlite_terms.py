@@ -14,10 +14,11 @@ from typing import Final
 
 from memorykernel.core.terms import unicode_terms
 
-_TEXTS: Final = """
+TEXTS: Final = """
 SELECT record_seq, coalesce(summary, actor || ' ' || action || ' ' || resource || ' ' || coalesce(note, ''))
 FROM records
 """
+"""The text that each record is found by."""
 
 
 def index_record(connection: sqlite3.Connection, record_seq: int, text: str) -> None:
@@ -28,7 +29,7 @@ def index_record(connection: sqlite3.Connection, record_seq: int, text: str) -> 
 
 def index_every_record(connection: sqlite3.Connection) -> None:
     """Index all records; what the migration does for those that were there before it."""
-    for record_seq, text in connection.execute(_TEXTS):
+    for record_seq, text in connection.execute(TEXTS):
         index_record(connection, record_seq, text)
 
 
@@ -37,7 +38,7 @@ def find_misindexed(connection: sqlite3.Connection) -> Iterator[int]:
     held: defaultdict[int, set[str]] = defaultdict(set)
     for term, record_seq in connection.execute("SELECT term, record_seq FROM record_terms"):
         held[record_seq].add(term)
-    for record_seq, text in connection.execute(_TEXTS):
+    for record_seq, text in connection.execute(TEXTS):
         if held.pop(record_seq, set()) != set(unicode_terms(text)):
             yield record_seq
     yield from held

@@ -12,10 +12,12 @@ from memorykernel.adapters.rows import (
     digest_record,
     encode_link,
     encode_record,
+    place_row,
 )
 from memorykernel.adapters.sqlite_chain import append_entry, append_timed_entry
 from memorykernel.adapters.sqlite_history import load_record
 from memorykernel.adapters.sqlite_overlap import SqliteNearby
+from memorykernel.adapters.sqlite_postings import index_posting
 from memorykernel.adapters.sqlite_schema import SCOPE_SCHEMA, TERM_INDEX_SCHEMA, read_version
 from memorykernel.adapters.sqlite_scopes import index_scope
 from memorykernel.adapters.sqlite_terms import index_record
@@ -121,6 +123,7 @@ def _insert_record(connection: sqlite3.Connection, new: NewRecord, schema: int, 
         index_record(connection, record_seq, describe_content(content))
     if schema >= SCOPE_SCHEMA:
         index_scope(connection, record_seq, content)
+        index_posting(connection, record_seq, describe_content(content), place_row(values))
     return head
 
 

@@ -37,6 +37,14 @@ _COMMON_TIE_BREAKERS: Final = (
 )
 POLICY_TIE_BREAKERS: Final = ("scope_specificity desc", *_COMMON_TIE_BREAKERS)
 RECALL_TIE_BREAKERS: Final = ("lexical_match_count desc", *_COMMON_TIE_BREAKERS)
+BOUNDED_RECALL_TIE_BREAKERS: Final = (
+    "lexical_match_count desc",
+    "authority_rank desc",
+    "truth_status_rank desc",
+    "confidence desc",
+    "effective_at desc",
+    "memory_version_id sha256 asc",
+)
 SEMANTIC_TIE_BREAKERS: Final = ("similarity_hundredths desc", *_COMMON_TIE_BREAKERS)
 
 
@@ -53,10 +61,14 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):
-    """What the ruleset was shown: how many record versions, and one digest of them and their claims."""
+    """What the ruleset was shown: how many record versions, and one digest of them and their claims.
+
+    `complete` is of a recall: whether these are all that share a word and stand behind the page before.
+    """
 
     records: int
     sha256: str
+    complete: bool | UnsetType = UNSET
 
 
 class Meaning(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,11 +139,13 @@ class Exclusions(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         total: How many there are.
         by_reason: How many per reason, every reason of the ruleset named.
+        at_least: Of a recall: whether there may be more than were looked at.
         next_cursor: Where the next page of them begins; None when all are shown.
     """
 
     total: int
     by_reason: dict[str, int]
+    at_least: bool | UnsetType = UNSET
     next_cursor: str | None
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -29,13 +29,25 @@ _BINDING_DIGITS: Final = 16
 PageKey = tuple[int, int, int, int, float, int, int, str, str]
 """Two numbers that lead, authority, truth, confidence and times, all negated; then the two ids."""
 
+RecallKey = tuple[int, str, int]
+"""Under recall-ordering.v3: matched words, negated; the `posting.sort_key` as hex; and, in a cursor of
+selected items, how many were shown up to there."""
+
 
 class _Position(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     binding: str
     key: PageKey | None
 
 
+class _RecallPosition(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    binding: str
+    key: RecallKey | None
+
+
+_AnyPosition = TypeVar("_AnyPosition", _Position, _RecallPosition)
 _DECODER: Final = msgspec.json.Decoder(_Position)
+_RECALL_DECODER: Final = msgspec.json.Decoder(_RecallPosition)
+_RECALL_KEY: Final = re.compile(r"[0-9a-f]{38}")
 
 
 def page_key(candidate: Candidate, lead: tuple[int, int]) -> PageKey:
@@ -63,9 +75,9 @@ def bind_cursor(*parts: object) -> str:
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:_BINDING_DIGITS]
 
 
-def encode_cursor(binding: str, key: PageKey | None) -> str:
+def encode_cursor(binding: str, key: PageKey | RecallKey | None) -> str:
     """Write a cursor; a key of None is the beginning of the list."""
-    document = msgspec.json.encode(_Position(binding=binding, key=key))
+    document = msgspec.json.encode((binding, key))
     return _PREFIX + urlsafe_b64encode(document).decode().rstrip("=")
 
 
@@ -79,18 +91,30 @@ def decode_cursor(text: str, binding: str) -> PageKey | None:
     Raises:
         MistypedField: It is no cursor, or one of another question.
     """
+    return _decode(text, binding, _DECODER).key
+
+
+def decode_recall_cursor(text: str, binding: str) -> RecallKey | None:
+    """Read a cursor of recall-ordering.v3; as `decode_cursor`."""
+    key = _decode(text, binding, _RECALL_DECODER).key
+    if key is not None and not (_RECALL_KEY.fullmatch(key[1]) and -(2**31) < key[0] <= 0 <= key[2] < 2**63):
+        raise _refuse("is no cursor")
+    return key
+
+
+def _decode(text: str, binding: str, decoder: msgspec.json.Decoder[_AnyPosition]) -> _AnyPosition:
     if len(text) > MAX_CURSOR or not _SHAPE.fullmatch(text):
         raise _refuse("is no cursor")
     encoded = text.removeprefix(_PREFIX)
     try:
-        position = _DECODER.decode(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
+        position = decoder.decode(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
     except ValueError as exc:  # bad padding, bad UTF-8 and msgspec's errors are all of this kind
         raise _refuse("is no cursor") from exc
     if position.binding != binding:
         raise _refuse("belongs to another question")
     if encode_cursor(binding, position.key) != text:
         raise _refuse("is no cursor")
-    return position.key
+    return position
 
 
 def _refuse(fact: str) -> MistypedField:

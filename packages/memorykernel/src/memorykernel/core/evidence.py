@@ -7,11 +7,15 @@ unable to change the answer, which is what lets the store read only these.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 import msgspec
 
-from memorykernel.core.record import Content
+from memorykernel.core.record import Content, SummaryContent
 from memorykernel.core.vocabulary import NEUTRAL_CONFIDENCE, Authority, RecordType, TruthStatus
+
+UNREAD: Final = SummaryContent(summary="")
+"""Stands for a content that was not read, because the rules that asked do not look at it."""
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,17 +84,27 @@ class PolicyEvidence(msgspec.Struct, frozen=True, kw_only=True):
     version_index: bytes = b""
 
 
+class WordCount(NamedTuple):
+    """How many records have a word, as far as was counted; see `recall_search`."""
+
+    word: str
+    held: int
+
+
 class RecallEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """What is read for a recall.
 
     Attributes:
         head: As in `PolicyEvidence`.
-        candidates: Records of the types asked for: all of them, or all that share a term.
+        candidates: Records of the types asked for: all of them, or all that share a term, or what
+            `recall_search` names; these come without their content, as `UNREAD`.
         supersessions: Every supersedes link that targets a candidate.
         matched: memory_version_id -> number of distinct question terms that the record has; only
             for rulesets that search by the term index, else empty. For recall-semantic.v1 the similarity, in
             hundredths.
         version_index: As in `PolicyEvidence`.
+        words: How many records have each word of the question that was looked up; only for rulesets that
+            search, else empty.
         vectors_sha256: The digest of the candidates' vectors; only for recall-semantic.v1, else empty.
     """
 
@@ -99,4 +113,5 @@ class RecallEvidence(msgspec.Struct, frozen=True, kw_only=True):
     supersessions: tuple[Supersession, ...]
     matched: Mapping[str, int] = {}
     version_index: bytes = b""
+    words: tuple[WordCount, ...] = ()
     vectors_sha256: str = ""

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from memorykernel.core.context_package import Item
-from memorykernel.core.cursor import PageKey, decode_cursor, encode_cursor
+from memorykernel.core.cursor import PageKey, RecallKey, decode_cursor, encode_cursor
 from memorykernel.errors import InvalidRequest
 
 MAX_PAGE: Final = 100
@@ -43,11 +43,20 @@ def cut_page(
         MistypedField: The cursor is none of this binding.
         InvalidRequest: The limit is out of its range.
     """
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidRequest(f"field 'limit' expected 1 to {MAX_PAGE}, got {limit}", {"field": "limit"})
+    require_limit(limit)
     start = find_start(keys, cursor, binding)
     stop = min(start + limit, len(keys))
     return start, stop, point_behind(stop, keys, lambda: binding)
+
+
+def require_limit(limit: int) -> None:
+    """Pass when a page may have so many items.
+
+    Raises:
+        InvalidRequest: The limit is out of its range.
+    """
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidRequest(f"field 'limit' expected 1 to {MAX_PAGE}, got {limit}", {"field": "limit"})
 
 
 def find_start(keys: Sequence[PageKey], cursor: str | None, binding: str) -> int:
@@ -60,7 +69,9 @@ def find_start(keys: Sequence[PageKey], cursor: str | None, binding: str) -> int
     return 0 if key is None else bisect_right(keys, key)
 
 
-def point_behind(stop: int, keys: Sequence[PageKey], bind: Callable[[], str]) -> str | None:
+def point_behind(
+    stop: int, keys: Sequence[PageKey] | Sequence[RecallKey], bind: Callable[[], str]
+) -> str | None:
     """The cursor of what comes behind the first `stop` items; None when nothing does."""
     if stop >= len(keys):
         return None

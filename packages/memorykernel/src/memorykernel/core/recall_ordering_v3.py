@@ -1,19 +1,24 @@
 """`recall-ordering.v3`: the rules for recalls of service.v4.
 
-recall-ordering.v2 with records that expire, and page by page: words of any script, ranked by matched terms
-and then by the common precedence; at most fifty records a page. `next_cursor` leads to the next page.
+Words of any script, ranked by how many of them a record has and then by authority, truth status, confidence
+and time; at most fifty records a page. What is read for a page is bounded, however large the store is: see
+`recall_search` for the rule, and ADR 0014 for the reasons. A small store is searched whole.
 
 Decisions where the text is silent:
-- Pages are cut at the sort key of the last record shown. Who wants all pages of one state names it: as_of
+- Pages are cut at the place of the last record shown. Who wants all pages of one state names it: as_of
   and as_known_at of the first page. Otherwise what was written in between shows up where it belongs.
-- What is on other pages is not excluded: exclusions are the records that share a term and do not count. Every
-  page has the same ones.
+- A page looks at the first records behind the one before. When too many of these do not count, it shows fewer
+  than fifty, and `next_cursor` still leads on.
+- What is on other pages is not excluded: exclusions are what was looked at for this page and does not count.
+  Where there may be more, the counts say so by `at_least`.
+- Two records that are equal in all else are in the order of a digest of their ids, which says nothing.
 - A recall decides nothing, so it holds for ever.
 - A record that does not fit a page of its own (its ids are none of this program) is counted, not shown.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -28,7 +33,7 @@ from memorykernel.core.activity_v3 import (
     judge_standing_v3,
 )
 from memorykernel.core.context_package import (
-    RECALL_TIE_BREAKERS,
+    BOUNDED_RECALL_TIE_BREAKERS,
     ContextPackage,
     Determinism,
     Exclusions,
@@ -38,11 +43,11 @@ from memorykernel.core.context_package import (
     rank_items,
     score_candidate,
 )
-from memorykernel.core.cursor import PageKey, bind_cursor, page_key
-from memorykernel.core.evidence import Candidate, RecallEvidence
-from memorykernel.core.exclusion_page import ExclusionPage, cut_page, find_start, point_behind
+from memorykernel.core.cursor import RecallKey, bind_cursor, decode_recall_cursor, encode_cursor
+from memorykernel.core.evidence import Candidate, RecallEvidence, WordCount
+from memorykernel.core.exclusion_page import ExclusionPage, point_behind, require_limit
 from memorykernel.core.identity import package_id_v3, snapshot_v2
-from memorykernel.core.inputs_digest import digest_inputs
+from memorykernel.core.inputs_digest import digest_recalled
 from memorykernel.core.ordering_v3 import REASON_ACTIVE
 from memorykernel.core.package_bounds import (
     MAX_EXCLUDED,
@@ -50,30 +55,63 @@ from memorykernel.core.package_bounds import (
     MAX_SELECTED,
     MAX_SELECTED_BYTES,
     echo_question,
+    excerpt,
     fit_items,
 )
+from memorykernel.core.posting import place_record, sort_key
 from memorykernel.core.question import RecallQuestion
 from memorykernel.core.recall_ordering_v1 import answer_recall
 from memorykernel.core.recall_ordering_v2 import list_recall_types
-from memorykernel.core.terms import unicode_terms
+from memorykernel.core.recall_search import BOUNDS, Place, RecallSearch, SearchBounds, plan_reading
+from memorykernel.core.terms import list_words
 
 NAME: Final = "recall-ordering.v3"
 
+_MAX_NAMED: Final = 8
+"""How many words the trace names in one line."""
+
 
 class _Judged(NamedTuple):
-    key: PageKey
+    key: RecallKey
     candidate: Candidate
     matched: int
     standing: StandingV3
 
 
 class _View(NamedTuple):
+    """What is looked at for a page; `cuts` are the reasons why there may be more."""
+
+    seen: Sequence[_Judged]
     active: Sequence[_Judged]
     inactive: Sequence[_Judged]
     claims: Claims
+    goes_on: bool
+    cuts: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        return not (self.goes_on or self.cuts)
 
 
-def resolve_recall_v3(question: RecallQuestion, evidence: RecallEvidence) -> ContextPackage:
+def plan_search(question: RecallQuestion, bounds: SearchBounds = BOUNDS) -> RecallSearch:
+    """What to ask the store for.
+
+    Raises:
+        MistypedField: The cursor is none of this question.
+    """
+    behind = _find_place(question)
+    return RecallSearch(
+        words=list_words(question.text)[: bounds.max_words],
+        record_types=list_recall_types(question),
+        as_of_us=question.as_of_us,
+        behind=None if behind is None else Place(-behind[0], bytes.fromhex(behind[1])),
+        bounds=bounds,
+    )
+
+
+def resolve_recall_v3(
+    question: RecallQuestion, evidence: RecallEvidence, bounds: SearchBounds = BOUNDS
+) -> ContextPackage:
     """Answer one page of a recall by recall-ordering.v3.
 
     Pure; the order of the evidence does not matter; the package has at most
@@ -81,21 +119,23 @@ def resolve_recall_v3(question: RecallQuestion, evidence: RecallEvidence) -> Con
 
     Args:
         question: The question with the cursor of its page, None for the first.
-        evidence: As for recall-ordering.v2: every record of the types that shares a term, and how many.
+        evidence: What `plan_search` asks for.
+        bounds: Others than the ruleset's are for testing it.
 
     Raises:
         MistypedField: The cursor is none of this question.
     """
     types = list_recall_types(question)
-    view = _view(question, evidence)
-    keys = [each.key for each in view.active]
-    start = find_start(keys, question.cursor, _bind(question, "selected"))
-    page = view.active[start : start + MAX_SELECTED]
-    selected = fit_items(_select(page, start, question.text), MAX_SELECTED, MAX_SELECTED_BYTES)
+    behind = _find_place(question)
+    start = 0 if behind is None else behind[2]
+    view = _view(question, evidence, bounds)
+    page = view.active[:MAX_SELECTED]
+    selected = fit_items(_select(page, start, question, bounds), MAX_SELECTED, MAX_SELECTED_BYTES)
     excluded = fit_items(_exclude(view.inactive[:MAX_EXCLUDED]), MAX_EXCLUDED, MAX_EXCLUDED_BYTES)
     by_reason = _count(view)
     snapshot_id = snapshot_v2(evidence.head)
     query = msgspec.structs.replace(echo_question(question), record_types=types)
+    known, more = start + len(view.active), "" if view.complete else " or more"
     return ContextPackage(
         context_package_id=package_id_v3(NAME, question, types, snapshot_id),
         generated_at=query.as_of,
@@ -103,8 +143,14 @@ def resolve_recall_v3(question: RecallQuestion, evidence: RecallEvidence) -> Con
         determinism=Determinism(
             ruleset_version=NAME,
             snapshot_id=snapshot_id,
-            tie_breakers=RECALL_TIE_BREAKERS,
-            inputs=digest_inputs((each.candidate for each in (*view.active, *view.inactive)), view.claims),
+            tie_breakers=BOUNDED_RECALL_TIE_BREAKERS,
+            inputs=digest_recalled(
+                (each.candidate for each in view.seen),
+                view.claims,
+                matched=evidence.matched,
+                words=evidence.words,
+                complete=view.complete,
+            ),
         ),
         answer=msgspec.structs.replace(answer_recall(len(selected), types), holds_until=None),
         selected_items=selected,
@@ -112,17 +158,19 @@ def resolve_recall_v3(question: RecallQuestion, evidence: RecallEvidence) -> Con
         exclusions=Exclusions(
             total=len(view.inactive),
             by_reason=by_reason,
+            at_least=not view.complete,
             next_cursor=point_behind(
                 len(excluded), [each.key for each in view.inactive], lambda: _bind(question, "excluded")
             ),
         ),
-        next_cursor=point_behind(start + max(len(selected), 1), keys, lambda: _bind(question, "selected")),
+        next_cursor=_point_on(question, view, start, max(len(selected), 1)),
         ordering_trace=(
             f"filter: record_type in [{', '.join(types)}]",
             "filter: lexical overlap with normalized query terms",
-            describe_counts(by_reason),
-            f"limit: selected_items shows {len(selected)} behind the first {start} of {len(view.active)}",
-            f"limit: excluded_items shows the {len(excluded)} nearest of {len(view.inactive)}",
+            *view.cuts,
+            describe_counts(by_reason) + more,
+            f"limit: selected_items shows {len(selected)} behind the first {start} of {known}{more}",
+            f"limit: excluded_items shows the {len(excluded)} nearest of {len(view.inactive)}{more}",
             "sort: recall precedence tuple with deterministic tie-breakers",
         ),
     )
@@ -131,21 +179,24 @@ def resolve_recall_v3(question: RecallQuestion, evidence: RecallEvidence) -> Con
 def list_recall_exclusions_v3(
     question: RecallQuestion, evidence: RecallEvidence, cursor: str | None, limit: int
 ) -> ExclusionPage:
-    """One page of all the records that share a term and do not count; as `ordering_v3.list_exclusions_v3`.
+    """One page of all that was looked at and does not count; as `ordering_v3.list_exclusions_v3`.
 
     Raises:
         MistypedField: The cursor is none of this question.
         InvalidRequest: The limit is out of its range.
     """
-    view = _view(question, evidence)
+    require_limit(limit)
+    view = _view(question, evidence, BOUNDS)
     keys = [each.key for each in view.inactive]
-    start, stop, next_cursor = cut_page(keys, cursor, limit, _bind(question, "excluded"))
+    behind = None if cursor is None else decode_recall_cursor(cursor, _bind(question, "excluded"))
+    start = 0 if behind is None else bisect_right(keys, behind)
+    stop = min(start + limit, len(keys))
     items = _exclude(view.inactive[start:stop])
     return ExclusionPage(
         total=len(view.inactive),
         by_reason=_count(view),
         items=tuple(msgspec.structs.replace(item, rank=item.rank + start) for item in items),
-        next_cursor=next_cursor,
+        next_cursor=point_behind(stop, keys, lambda: _bind(question, "excluded")),
     )
 
 
@@ -154,30 +205,85 @@ def _bind(question: RecallQuestion, of: str) -> str:
     return bind_cursor(NAME, of, question.text, list_recall_types(question))
 
 
-def _view(question: RecallQuestion, evidence: RecallEvidence) -> _View:
-    types = list_recall_types(question)
+def _find_place(question: RecallQuestion) -> RecallKey | None:
+    if question.cursor is None:
+        return None
+    return decode_recall_cursor(question.cursor, _bind(question, "selected"))
+
+
+def _view(question: RecallQuestion, evidence: RecallEvidence, bounds: SearchBounds) -> _View:
+    types, behind = list_recall_types(question), _find_place(question)
     claims = group_claims(evidence.supersessions)
-    matching = [
-        _Judged(
-            page_key(candidate, (matched, 0)),
-            candidate,
-            matched,
-            judge_standing_v3(candidate, claims, question.as_of_us),
-        )
+    found = sorted(
+        (_key(candidate, matched), candidate.memory_version_id, candidate, matched)
         for candidate in evidence.candidates
         if candidate.record_type in types
         and (matched := evidence.matched.get(candidate.memory_version_id, 0))
+    )
+    if behind is not None:
+        found = [each for each in found if each[0][:2] > behind[:2]]
+    seen = [
+        _Judged(key, candidate, matched, judge_standing_v3(candidate, claims, question.as_of_us))
+        for key, _, candidate, matched in found[: bounds.max_seen]
     ]
-    matching.sort(key=lambda each: each.key)
     return _View(
-        active=[each for each in matching if each.standing.exclusion is None],
-        inactive=[each for each in matching if each.standing.exclusion is not None],
+        seen=seen,
+        active=[each for each in seen if each.standing.exclusion is None],
+        inactive=[each for each in seen if each.standing.exclusion is not None],
         claims=claims,
+        goes_on=len(found) > bounds.max_seen,
+        cuts=_explain_cuts(question, evidence.words, bounds),
     )
 
 
-def _select(page: Sequence[_Judged], start: int, text: str) -> tuple[Item, ...]:
-    asked = len(unicode_terms(text))
+def _key(candidate: Candidate, matched: int) -> RecallKey:
+    posting = place_record(
+        candidate.memory_version_id,
+        record_type=candidate.record_type,
+        authority=candidate.authority,
+        truth_status=candidate.truth_status,
+        confidence=candidate.confidence,
+        effective_at_us=candidate.effective_at_us,
+    )
+    return -matched, sort_key(posting.rank).hex(), 0
+
+
+def _explain_cuts(
+    question: RecallQuestion, words: Sequence[WordCount], bounds: SearchBounds
+) -> tuple[str, ...]:
+    """The trace lines that say what the search left out; none when it found all that share a word."""
+    said: list[str] = []
+    if (asked := len(list_words(question.text))) > bounds.max_words:
+        said.append(f"limit: the first {bounds.max_words} of {asked} terms are looked up")
+    reading = plan_reading(words, bounds.max_read)
+    if reading.cut:
+        said.append(f"limit: the best records in effect are read of the many with {_name(reading.cut)}")
+    if reading.ranking:
+        said.append(f"limit: nothing more is read of the many with {_name(reading.ranking)}")
+    return tuple(said)
+
+
+def _name(words: Sequence[WordCount]) -> str:
+    named = ", ".join(f"'{excerpt(each.word)}'" for each in words[:_MAX_NAMED])
+    more = len(words) - _MAX_NAMED
+    return f"{named} and {more} more terms" if more > 0 else named
+
+
+def _point_on(question: RecallQuestion, view: _View, start: int, shown: int) -> str | None:
+    """The cursor behind the last item shown, or behind all that was looked at when all of it is shown."""
+    if shown < len(view.active):
+        last, position = view.active[shown - 1], start + shown
+    elif view.goes_on:
+        last, position = view.seen[-1], start + len(view.active)
+    else:
+        return None
+    return encode_cursor(_bind(question, "selected"), (*last.key[:2], position))
+
+
+def _select(
+    page: Sequence[_Judged], start: int, question: RecallQuestion, bounds: SearchBounds
+) -> tuple[Item, ...]:
+    asked = min(len(list_words(question.text)), bounds.max_words)
     items = rank_items((each.candidate, _include(each, asked)) for each in page)
     return tuple(msgspec.structs.replace(item, rank=item.rank + start) for item in items)
 

@@ -18,6 +18,7 @@ from memorykernel.core import (
 from memorykernel.core.context_package import ContextPackage
 from memorykernel.core.evidence import PolicyEvidence, RecallEvidence
 from memorykernel.core.question import PolicyQuestion, RecallQuestion
+from memorykernel.core.recall_search import RecallSearch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +38,18 @@ class PolicyRuleset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecallRuleset:
-    """Rules for recalls; `needs_every_record` says that misses are part of the answer too."""
+    """Rules for recalls.
+
+    Attributes:
+        needs_every_record: Misses are part of the answer too.
+        plan: What to ask the store for, of rules that search; None of those that read every record that
+            shares a word.
+    """
 
     name: str
     resolve: Callable[[RecallQuestion, RecallEvidence], ContextPackage]
     needs_every_record: bool = False
+    plan: Callable[[RecallQuestion], RecallSearch] | None = None
 
 
 PUBLISHED_RULESETS: Final = frozenset(
@@ -66,7 +74,11 @@ RECALL_RULESETS: Final = {
             needs_every_record=True,
         ),
         RecallRuleset(name=recall_ordering_v2.NAME, resolve=recall_ordering_v2.resolve_recall_v2),
-        RecallRuleset(name=recall_ordering_v3.NAME, resolve=recall_ordering_v3.resolve_recall_v3),
+        RecallRuleset(
+            name=recall_ordering_v3.NAME,
+            resolve=recall_ordering_v3.resolve_recall_v3,
+            plan=recall_ordering_v3.plan_search,
+        ),
     )
 }
 SEMANTIC_RULESET: Final = RecallRuleset(name=recall_semantic.NAME, resolve=recall_semantic.resolve_semantic)

@@ -31,12 +31,12 @@ def ascii_terms(text: str) -> tuple[str, ...]:
 
 def unicode_terms(text: str) -> tuple[str, ...]:
     """The terms of recall-ordering.v2: words of any script, case-folded, unique, sorted."""
-    if text.isascii():
-        # The same, without looking at every character: most texts of most stores.
-        return tuple(sorted({word for word in _ASCII_WORD.findall(text.lower()) if _counts(word)}))
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    spaced = "".join(map(_separate, folded))
-    return tuple(sorted({word for word in spaced.split("\0") if _counts(word)}))
+    return tuple(sorted(set(filter(_counts, _split(text)))))
+
+
+def list_words(text: str) -> tuple[str, ...]:
+    """The same terms in the order of the text, which recall-ordering.v3 looks up from its beginning."""
+    return tuple(dict.fromkeys(filter(_counts, _split(text))))
 
 
 def describe_content(content: Content) -> str:
@@ -50,6 +50,14 @@ def describe_content(content: Content) -> str:
 def describe_membership(content: MembershipContent) -> str:
     """A membership as a sentence, by which people find it."""
     return f"{content.field} {content.member} is a member of {content.group}"
+
+
+def _split(text: str) -> list[str]:
+    if text.isascii():
+        # The same, without looking at every character: most texts of most stores.
+        return _ASCII_WORD.findall(text.lower())
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return "".join(map(_separate, folded)).split("\0")
 
 
 def _separate(character: str) -> str:

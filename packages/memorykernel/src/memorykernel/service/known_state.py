@@ -98,8 +98,11 @@ def read_recall(
     """Read what a ruleset needs for a recall, as of a state.
 
     Raises:
+        MistypedField: The cursor is none of this question.
         QueryFailed: The store could not.
     """
+    if rules.plan is not None:
+        return memory.search_records(rules.plan(question), known=known)
     types = list_recall_types(question)
     if rules.needs_every_record:
         return memory.read_every_record(types, known=known)
