@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from contracts.core.envelope import POLICIES, check_reply
 from memorykernel import open_kernel
-from memorykernel.core.release import Release
+from memorykernel.core.release import default_release
+from memorykernel.core.request import AskV4, read_request
+from memorykernel.wiring import back_up_file, open_moving, write_export
 
 FULL = "no space left on the device; make room there, then repeat it"
 V4 = ("--service-contract", "service.v4")
@@ -17,18 +20,35 @@ V4 = ("--service-contract", "service.v4")
 
 def fill(path: Path, kit: Any, records: int) -> Path:
     """A database with so many records."""
-    release = Release(
-        service_contract="service.v4",
-        ruleset="ordering.v3",
-        recall_ruleset="recall-ordering.v3",
-        schema_version=4,
-    )
-    kernel = open_kernel(path, release)
+    kernel = open_kernel(path, default_release())
     kernel.schema_care.migrate(dry_run=False)
     for number in range(records):
         kit.add(kernel, kit.constraint(actor=f"actor-{number}", note="n" * 2000))
     kernel.file.close()
     return path
+
+
+@dataclass(frozen=True)
+class Stock:
+    """A database on another disk, and what was made of it."""
+
+    db: Path
+    backup: Path
+    bundle: Path
+    answer: str
+
+
+@pytest.fixture(scope="session")
+def stock(tmp_path_factory: pytest.TempPathFactory, kit: Any) -> Stock:
+    folder = tmp_path_factory.mktemp("stock")
+    made = Stock(fill(folder / "memory.db", kit, 300), folder / "backup.db", folder / "memory.tar", "cpkg_1")
+    kernel = open_kernel(made.db, default_release())
+    asked: Any = {"text": "q", "actor": "a", "action": "b", "resource": "c"}
+    package = json.loads(kernel.asking.ask(read_request(asked, AskV4, strict=True)))
+    kernel.file.close()
+    back_up_file(made.db, made.backup, lambda left, total: None)
+    write_export(open_moving(made.db), made.bundle, exported_at=None, sign_key=None, recipients=[])
+    return replace(made, answer=package["context_package_id"])
 
 
 def require_envelope(reply: Any) -> None:
@@ -87,16 +107,12 @@ def test_a_server_that_cannot_make_its_database_says_so(disk: Any, mk: Any) -> N
 
 @pytest.mark.parametrize("command", ["import", "backup", "export", "restore", "migrate", "proof"])
 def test_a_command_whose_disk_is_full_leaves_nothing_and_says_so(
-    command: str, disk: Any, mk: Any, kit: Any, tmp_path: Path
+    command: str, disk: Any, mk: Any, stock: Stock
 ) -> None:
-    db = fill(tmp_path / "memory.db", kit, 300)
-    backup, bundle = tmp_path / "backup.db", tmp_path / "memory.tar"
-    assert mk("backup", backup, "--db", db).code == mk("export", "--db", db, "-o", bundle).code == 0
-    asked = ["ask", "--db", db, *V4, "--text", "q", "--actor", "a", "--action", "b", "--resource", "c"]
-    answer = json.loads(mk("query", *asked).out)["context_package_id"]
+    db, backup, bundle = stock.db, stock.backup, stock.bundle
     target = disk.path / "new"
     disk.fill(spare_bytes=0 if command in ("migrate", "proof") else 100_000)
-    before = sorted(tmp_path.iterdir())
+    before = sorted(db.parent.iterdir())
 
     ran = mk(*{
         "import": ["import", bundle, "--db", target],
@@ -104,18 +120,18 @@ def test_a_command_whose_disk_is_full_leaves_nothing_and_says_so(
         "export": ["export", "--db", db, "-o", target],
         "restore": ["restore", backup, "--db", target],
         "migrate": ["db", "migrate", "--db", target],
-        "proof": ["proof", answer, "--db", db, "-o", target],
+        "proof": ["proof", stock.answer, "--db", db, "-o", target],
     }[command])  # fmt: skip
 
     assert (ran.code, ran.out) == (3, "")
     assert FULL in ran.err
     assert "damaged" not in ran.err
     assert disk.list_names() <= ({"new"} if command == "migrate" else set())
-    assert sorted(tmp_path.iterdir()) == before
+    assert sorted(db.parent.iterdir()) == before
 
 
-def test_a_full_disk_under_standard_output_is_no_bug(disk: Any, mk: Any, kit: Any, tmp_path: Path) -> None:
-    db = fill(tmp_path / "memory.db", kit, 300)
+def test_a_full_disk_under_standard_output_is_no_bug(disk: Any, mk: Any, stock: Stock) -> None:
+    db = stock.db
     disk.fill(spare_bytes=8192)
     streamed = mk("export", "--db", db, stdout=disk.path / "memory.tar")
     disk.fill()
@@ -127,16 +143,13 @@ def test_a_full_disk_under_standard_output_is_no_bug(disk: Any, mk: Any, kit: An
     assert "please report" not in streamed.err + printed.err
 
 
-def test_what_is_there_survives_a_full_disk(disk: Any, mk: Any, kit: Any, tmp_path: Path) -> None:
-    more = fill(tmp_path / "more.db", kit, 600)
-    bundle, backup = tmp_path / "more.tar", tmp_path / "more.backup"
-    assert mk("export", "--db", more, "-o", bundle).code == mk("backup", backup, "--db", more).code == 0
+def test_what_is_there_survives_a_full_disk(disk: Any, mk: Any, kit: Any, stock: Stock) -> None:
     db = fill(disk.path / "memory.db", kit, 20)
     head = json.loads(mk("verify", "--db", db).out)["memory_head"]
     disk.fill(spare_bytes=65_536)
 
-    merged = mk("import", bundle, "--db", db)
-    restored = mk("restore", backup, "--db", db, "--replace")
+    merged = mk("import", stock.bundle, "--db", db)
+    restored = mk("restore", stock.backup, "--db", db, "--replace")
     verified = mk("verify", "--db", db)
 
     for ran in (merged, restored):

@@ -38,7 +38,7 @@ MAX_SET: Final = 3
 MAX_ANSWERS: Final = 1000
 """How many answers are computed at most for one comparison, and again for thinning."""
 
-MAX_STEPS: Final = 30_000
+MAX_STEPS: Final = 20_000
 """How long is searched at most, and again thinned: answers computed, times the records of each."""
 
 

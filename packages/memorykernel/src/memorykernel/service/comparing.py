@@ -22,7 +22,7 @@ MAX_FLIPS: Final = 20
 """How many flips a page explains at most: each is a search, and everybody waits for a page."""
 
 
-MAX_PAGE_STEPS: Final = 30_000
+MAX_PAGE_STEPS: Final = 10_000
 """After how many steps of `comparison` a page ends: a few tenths of a second, the last question included."""
 
 

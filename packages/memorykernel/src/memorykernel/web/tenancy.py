@@ -1,4 +1,4 @@
-"""The worker threads of a process: one for each database, so that no tenant waits for another's."""
+"""The worker threads of a process: each database has its own, so that no tenant waits for another's."""
 
 from __future__ import annotations
 
