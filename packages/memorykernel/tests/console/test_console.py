@@ -94,6 +94,16 @@ def test_another_host_name_is_refused(server: Any) -> None:
     assert "host name" in page
 
 
+def test_two_hosts_are_refused(server: Any) -> None:
+    server.connection.putrequest("GET", "/console", skip_host=True)
+    for host in ("localhost", "elsewhere"):
+        server.connection.putheader("Host", host)
+    server.connection.endheaders()
+    response = server.connection.getresponse()
+    assert response.status == 400
+    assert "2 Host headers" in response.read().decode()
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [

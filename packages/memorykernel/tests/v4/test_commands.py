@@ -75,6 +75,20 @@ def test_a_check_says_what_a_rule_would_contradict(mk: Mk) -> None:
     assert "warning: in conflict since this write" in mk.narrated
 
 
+def test_a_summary_ends_and_is_written_once_where_the_contract_knows_how(
+    mk: Mk, release_folders: dict[str, Path]
+) -> None:
+    event = ("memory", "add", "event", "--summary", "the gateway is replaced", *WHO)
+    ending = (*event, "--expires-at", "2999-01-01T00:00:00Z", "--key", "gateway")
+    written = mk(*ending)
+    assert written["expires_at"] == "2999-01-01T00:00:00Z"
+    assert mk(*ending) == written
+    older = ("--release", release_folders["v0.4.0"])
+    mk(*ending, *older, expect=2)
+    assert "expected service.v4" in mk.narrated
+    assert "expires_at" not in mk(*event, *older)
+
+
 def test_commands_that_say_no(mk: Mk) -> None:
     asked = ("--text", "t", "--actor", "a", *SCOPE, "--as-known-at", "2999-01-01T00:00:00Z")
     mk("query", "ask", *asked, "--service-contract", "service.v3", expect=2)

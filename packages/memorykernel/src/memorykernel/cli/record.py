@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from contracts.core.service import SERVICE_V4
 
-from memorykernel.cli.memory import (
+from memorykernel.cli.memory import add_app, app
+from memorykernel.cli.options import takes_records
+from memorykernel.cli.output import narrate, print_record
+from memorykernel.cli.target import Database, open_existing
+from memorykernel.cli.writing import (
     Binding,
     Confidence,
-    Evidence,
     Expiry,
     Key,
-    Matching,
-    MemoryId,
-    SourceHash,
-    SourceUri,
+    Said,
+    Scope,
     Text,
     Time,
     Truth,
-    Version,
     VersionIds,
-    add_app,
-    app,
+    write_record,
 )
-from memorykernel.cli.output import narrate, print_record, print_written
-from memorykernel.cli.target import Database, open_existing
 from memorykernel.core.request import AddConstraintV4, AddMembership
-from memorykernel.core.vocabulary import Effect, Field, Match, TruthStatus
-from memorykernel.service.idempotency import check_key
+from memorykernel.core.vocabulary import Effect, Field, TruthStatus
 from memorykernel.wiring import build_suite
 
 if TYPE_CHECKING:
@@ -42,59 +39,28 @@ def open_suite(ctx: typer.Context, db: str | None) -> Suite:
 
 
 @add_app.command("membership")
+@takes_records
 def add_membership(
     ctx: typer.Context,
+    *,
     field: Annotated[Field, typer.Option(show_default=False)],
     group: Text,
     member: Text,
-    writer: Text,
-    justification: Text,
-    source_uri: SourceUri,
-    authority: Binding,
-    truth_status: Truth = TruthStatus.ASSERTED,
-    version: Version = 1,
-    memory_id: MemoryId = None,
-    source_hash: SourceHash = None,
-    evidence: Evidence = None,
-    confidence: Confidence = None,
-    created_at: Time = None,
-    effective_at: Time = None,
-    expires_at: Expiry = None,
-    supersedes: VersionIds = None,
-    contradicts: VersionIds = None,
+    said: Said,
     key: Key = None,
     db: Database = None,
 ) -> None:
     """Remember that a value of a scope's field is a member of a group."""
-    request = AddMembership(
-        field=field,
-        group=group,
-        member=member,
-        writer=writer,
-        justification=justification,
-        source_uri=source_uri,
-        authority=authority,
-        truth_status=truth_status,
-        version=version,
-        memory_id=memory_id,
-        source_hash=source_hash,
-        evidence=tuple(evidence or ()),
-        confidence=confidence,
-        created_at=created_at,
-        effective_at=effective_at,
-        expires_at=expires_at,
-        supersedes=tuple(supersedes or ()),
-        contradicts=tuple(contradicts or ()),
-    )
-    print_written(open_suite(ctx, db).guarding.add_record(request, key=key and check_key(key)))
+    request = AddMembership(field=field, group=group, member=member, **said.list_fields())
+    write_record(open_existing(ctx, db, None, SERVICE_V4), request, key=key)
 
 
 @app.command("check")
+@takes_records
 def check(
     ctx: typer.Context,
-    actor: Text,
-    action: Text,
-    resource: Text,
+    *,
+    scope: Scope,
     effect: Annotated[Effect, typer.Option(show_default=False)],
     authority: Binding,
     truth_status: Truth = TruthStatus.ASSERTED,
@@ -102,19 +68,11 @@ def check(
     effective_at: Time = None,
     expires_at: Expiry = None,
     supersedes: VersionIds = None,
-    actor_match: Matching = Match.EXACT,
-    action_match: Matching = Match.EXACT,
-    resource_match: Matching = Match.EXACT,
     db: Database = None,
 ) -> None:
     """Say what a constraint would make undecidable, writing nothing; exit 1 when there is something."""
     request = AddConstraintV4(
-        actor=actor,
-        action=action,
-        resource=resource,
-        actor_match=actor_match,
-        action_match=action_match,
-        resource_match=resource_match,
+        **asdict(scope),
         effect=effect,
         writer="mk memory check",
         justification="checked, not written",

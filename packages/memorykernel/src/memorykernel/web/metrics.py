@@ -12,7 +12,7 @@ import platform
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -48,48 +48,30 @@ class Metrics:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         self._slot = slot
-        registry = self._registry = CollectorRegistry()
-        requests = Counter(
-            "memorykernel_requests", "Requests answered.", ("route", "status", "contract"), registry=registry
-        )
+        self._registry = CollectorRegistry()
+        counter = partial(Counter, registry=self._registry)
+        gauge = partial(Gauge, registry=self._registry)
+        served = ("route", "status", "contract")
+        requests = counter("memorykernel_requests", "Requests answered.", served)
+        answers = counter("memorykernel_answers", "Answers given.", ("query", "result"))
+        failures = counter("memorykernel_store_errors", "Requests that the store failed.", ("code",))
+        refusals = counter("memorykernel_refusals", "Requests and connections turned away.", ("reason",))
+        about = "Time from the last header to the last byte handed to the connection."
         seconds = Histogram(
-            "memorykernel_request_seconds",
-            "Time from the last header to the last byte handed to the connection.",
-            ("route",),
-            buckets=_BUCKETS_S,
-            registry=registry,
+            "memorykernel_request_seconds", about, ("route",), buckets=_BUCKETS_S, registry=self._registry
         )
-        answers = Counter("memorykernel_answers", "Answers given.", ("query", "result"), registry=registry)
-        failures = Counter(
-            "memorykernel_store_errors", "Requests that the store failed.", ("code",), registry=registry
-        )
-        refusals = Counter(
-            "memorykernel_refusals", "Requests and connections turned away.", ("reason",), registry=registry
-        )
-        starts = Counter("memorykernel_worker_starts", "Starts of serving processes.", registry=registry)
-        self._depth = Gauge(
-            "memorykernel_queue_depth",
-            "Requests that wait for the store.",
-            registry=registry,
-            multiprocess_mode="livesum",
-        )
-        self._connections = Gauge(
-            "memorykernel_connections", "Open connections.", registry=registry, multiprocess_mode="livesum"
-        )
-        self._build = Gauge(
-            "memorykernel_build_info",
-            "What runs here; always 1.",
-            ("version", "contract", "python", "sqlite"),
-            registry=registry,
-            multiprocess_mode="max",
-        )
-        self._read_version, self._service_contract = read_version, service_contract
         self._requests: Callable[..., Counter] = cache(requests.labels)
         self._seconds: Callable[..., Histogram] = cache(seconds.labels)
         self._answers: Callable[..., Counter] = cache(answers.labels)
         self._failures: Callable[..., Counter] = cache(failures.labels)
         self._refusals: Callable[..., Counter] = cache(refusals.labels)
-        starts.inc()
+        waiting, opened = "Requests that wait for the store.", "Open connections."
+        self._depth = gauge("memorykernel_queue_depth", waiting, multiprocess_mode="livesum")
+        self._connections = gauge("memorykernel_connections", opened, multiprocess_mode="livesum")
+        runs, named = "What runs here; always 1.", ("version", "contract", "python", "sqlite")
+        self._build = gauge("memorykernel_build_info", runs, named, multiprocess_mode="max")
+        self._read_version, self._service_contract = read_version, service_contract
+        counter("memorykernel_worker_starts", "Starts of serving processes.").inc()
         self._depth.set(0)
         self._connections.set(0)
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from memorykernel.service.attempt import Stoppable
-    from memorykernel.web.app import Access, Tables
-    from memorykernel.web.metrics import WorkerSlot
+    from memorykernel.web.app import Access, Edge, Tables
+    from memorykernel.web.connection import ConnectionLimits
+    from memorykernel.web.metrics import Metrics, WorkerSlot
     from memorykernel.web.routes import Endpoints
     from memorykernel.web.server import Service
     from memorykernel.web.worker import Worker
@@ -91,7 +92,6 @@ def build_server(
     """
     from memorykernel.web.access import HostCheck
     from memorykernel.web.app import Edge, EdgeOptions
-    from memorykernel.web.connection import ConnectionLimits
     from memorykernel.web.lifecycle import Lifecycle
     from memorykernel.web.metrics import Metrics
     from memorykernel.web.server import Service
@@ -127,15 +127,21 @@ def build_server(
     return Service(
         app=edge,
         lifecycle=lifecycle,
-        connections=ConnectionLimits(
-            arrival_s=options.timeout_ms / 1000,
-            max_connections=options.max_connections,
-            refuse=edge.refuse_connection,
-            malformed=edge.describe_malformed(),
-            count_refusal=metrics.count_refusal,
-        ),
+        connections=_limit_connections(edge, metrics, options),
         sample=sample,
         close=workers.close,
+    )
+
+
+def _limit_connections(edge: Edge, metrics: Metrics, options: ServeOptions) -> ConnectionLimits:
+    from memorykernel.web.connection import ConnectionLimits
+
+    return ConnectionLimits(
+        arrival_s=options.timeout_ms / 1000,
+        max_connections=options.max_connections,
+        refuse=edge.refuse_connection,
+        malformed=edge.describe_malformed(),
+        count_refusal=metrics.count_refusal,
     )
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from memorykernel.errors import Forbidden
+from memorykernel.errors import Forbidden, MalformedHttp
 from memorykernel.web.access import HostCheck
 
 _HEADERS: Final = {
@@ -51,10 +51,15 @@ def require_own(method: str, headers: Headers, hosts: HostCheck) -> None:
     """Pass when a request may be answered.
 
     Raises:
+        MalformedHttp: It names more than one host.
         RefusedHost: It is for a name that this server does not have.
         Forbidden: It is a form that another site sent.
     """
-    host = headers.get("host", "")
+    named = headers.getlist("host")
+    if len(named) > 1:
+        # RFC 9112, section 3.2: whoever routes by the one must not be answered by the other.
+        raise MalformedHttp(f"the request has {len(named)} Host headers; expected one, mend the client")
+    host = named[0] if named else ""
     hosts.check(host)
     if method not in _SAFE_METHODS and not _is_own_origin(headers, host):
         raise Forbidden(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from msgspec import UNSET
 
 from memorykernel.core.context_package import ContextPackage, Item
+from memorykernel.core.recall_ordering_v3 import NAME as BY_WORDS
 from memorykernel.core.record import MemoryRecord
 from memorykernel.errors import InvalidRequest
 from memorykernel.service.replaying import Replay
@@ -21,7 +22,8 @@ class RecalledView:
 
     Attributes:
         lines: What was selected, each with its record.
-        next_page: The fields of the form that asks for the page behind it; None at the end.
+        next_page: The fields of the form that asks for the page behind it; None at the end, and for a
+            recall by meaning, which is not asked here.
     """
 
     package: ContextPackage
@@ -74,7 +76,7 @@ def list_fields(package: ContextPackage, *, is_about_now: bool) -> Form:
 def _ask_on(package: ContextPackage) -> Form | None:
     """Pages follow each other on one state, or what is written meanwhile would move them."""
     cursor = package.next_cursor
-    if cursor is UNSET or cursor is None:
+    if cursor is UNSET or cursor is None or package.determinism.ruleset_version != BY_WORDS:
         return None
     fields = list_fields(package, is_about_now=False)
     return {**fields, "as_known_at": package.determinism.snapshot_id, "cursor": cursor}
