@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from memorykernel import default_release, open_kernel
-from memorykernel.adapters.sqlite_file import SqliteFile
-from memorykernel.adapters.sqlite_memory import SqliteMemory
-from memorykernel.core.admission import Fresh, NewRecord, admit_record
+from memorykernel.adapters.rows import RECORD_COLUMNS, Row, place_row
+from memorykernel.adapters.sqlite_postings import list_postings
 from memorykernel.core.package_bounds import MAX_PACKAGE_BYTES
-from memorykernel.core.request import AddSummary, RecallV4, read_request
+from memorykernel.core.request import RecallV4, read_request
+from memorykernel.core.terms import unicode_terms
 from memorykernel.core.vocabulary import Authority, SummaryType, TruthStatus
 
 from benchmarks.ask import LONG
@@ -37,6 +37,11 @@ _WORDS: Final = 12
 _BATCH: Final = 20_000
 _NOW_US: Final = 1_770_000_000_000_000
 _EVERYWHERE: Final = "policy"
+_SUMMARY_AT: Final = RECORD_COLUMNS.index("summary")
+_INSERT_RECORD: Final = (
+    f"INSERT INTO records (record_seq, {', '.join(RECORD_COLUMNS)})"  # noqa: S608  # column names
+    f" VALUES (?{', ?' * len(RECORD_COLUMNS)})"
+)
 
 Words = Callable[[random.Random], tuple[str, ...]]
 KINDS: Final[dict[str, Words]] = {
@@ -138,16 +143,27 @@ def _measure_load(path: Path, size: int) -> float:
 
 
 def _fill(path: Path, size: int) -> None:
+    """Fill in rows and lists at once, as an import does, without the chain that a recall does not read."""
     kernel = open_kernel(path, default_release("service.v4"))
     kernel.schema_care.migrate(dry_run=False)
     kernel.file.close()
-    file = SqliteFile(path)
-    memory, records = SqliteMemory(file), _records(size)
-    while batch := list(itertools.islice(records, _BATCH)):
-        memory.add_records(batch, now_us=_NOW_US)
-    with file.reading(one_statement=True) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    file.close()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("CREATE TEMP TABLE loaded (word TEXT, slot INTEGER, rank BLOB, record_seq INTEGER)")
+    rows = enumerate(_records(size), start=1)
+    while batch := list(itertools.islice(rows, _BATCH)):
+        connection.executemany(_INSERT_RECORD, [(number, *row) for number, row in batch])
+        postings = (
+            list_postings(number, unicode_terms(str(row[_SUMMARY_AT])), place_row(row))
+            for number, row in batch
+        )
+        connection.executemany(
+            "INSERT INTO loaded VALUES (?, ?, ?, ?)", itertools.chain.from_iterable(postings)
+        )
+    connection.execute("INSERT INTO postings SELECT * FROM loaded ORDER BY 1, 2, 3, 4")
+    connection.commit()
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    connection.close()
 
 
 def _fill_index(path: Path, size: int) -> None:
@@ -168,28 +184,16 @@ def _texts(size: int) -> Iterator[str]:
         yield " ".join((_EVERYWHERE, *map(_word, numbers)))
 
 
-def _records(size: int) -> Iterator[NewRecord]:
-    """Of all types, authorities and truth statuses; one a minute takes effect, one in fifty has ended."""
+def _records(size: int) -> Iterator[Row]:
+    """Of all types, authorities and truth statuses; one a minute takes effect."""
     dice = random.Random(f"records {size}")
     kinds, truths, authorities = list(SummaryType), list(TruthStatus), list(Authority)
     for number, text in enumerate(_texts(size)):
-        body: dict[str, Any] = {
-            "record_type": dice.choice(kinds),
-            "summary": text,
-            "version": 1,
-            "writer": "team",
-            "justification": "noted",
-            "source_uri": "file:///notes.md",
-            "evidence": [],
-            "truth_status": dice.choice(truths),
-            "authority": dice.choice(authorities),
-            "confidence": round(dice.random(), 2),
-            "supersedes": [],
-            "contradicts": [],
-        }
         us = _NOW_US - (size - number) * 60_000_000
-        fresh = Fresh(memory_version_id=f"01V{number:023d}", memory_id=f"01M{number:023d}", now_us=us)
-        yield admit_record(read_request(body, AddSummary, strict=True), fresh)
+        ranks = (dice.choice(truths), dice.choice(authorities), round(dice.random(), 2))
+        origin = ("team", "noted", "file:///notes.md", None, "[]", None, None, None, None, None)
+        kind = dice.choice(kinds)
+        yield f"01V{number:023d}", f"01M{number:023d}", 1, kind, us, us, *ranks, *origin, text
 
 
 def _word(number: int) -> str:

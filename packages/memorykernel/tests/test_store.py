@@ -297,6 +297,8 @@ def test_v1_answers_of_one_second_share_an_id_and_the_newest_is_found(world: Any
         ("UPDATE memory_chain SET kind = 'other' WHERE entry_seq = 2", "memory_chain", "unknown kind"),
         ("DELETE FROM record_terms WHERE record_seq = 2", "record_terms", "words in the index"),
         ("INSERT INTO record_terms VALUES ('new', 1)", "record_terms", "words in the index"),
+        ("DELETE FROM postings WHERE record_seq = 2", "postings", "places in the lists"),
+        ("UPDATE postings SET slot = 1 WHERE record_seq = 2", "postings", "places in the lists"),
     ],
 )
 def test_integrity_check_names_what_was_tampered_with(

@@ -16,9 +16,11 @@ from memorykernel.adapters.postgres_database import Entry, PostgresDatabase, loc
 from memorykernel.adapters.postgres_evidence import ask_policy, ask_terms
 from memorykernel.adapters.postgres_line import name_database
 from memorykernel.adapters.postgres_memory import PostgresMemory
+from memorykernel.adapters.postgres_postings import ask_search
 from memorykernel.adapters.postgres_schema import PostgresSchema
 from memorykernel.adapters.postgres_text import decode_text, encode_value
-from memorykernel.core.question import PolicyQuestion
+from memorykernel.core.question import PolicyQuestion, RecallQuestion
+from memorykernel.core.recall_ordering_v3 import plan_search
 from memorykernel.core.request import Ask, Recall, read_request
 from memorykernel.core.vocabulary import RecordType
 from memorykernel.errors import (
@@ -365,6 +367,8 @@ def filled(world: Any, kit: Any) -> Kernel:
         " WHERE record_seq = 1;"
         "INSERT INTO constraint_scopes SELECT '=actor' || n % 500, '=use', '=thing' || n, n + 2"
         " FROM generate_series(1, 20000) n;"
+        "INSERT INTO postings SELECT 'word' || n % 5000, 4, decode(lpad(to_hex(n), 38, '0'), 'hex'), n + 2"
+        " FROM generate_series(1, 20000) n;"
         "INSERT INTO links SELECT n + 1, 'v' || n, 'v' || n + 1, 'supersedes', 'w', 'j'"
         " FROM generate_series(1, 19999) n;"
         "INSERT INTO record_terms SELECT 'word' || n % 5000, n + 2 FROM generate_series(1, 20000) n;"
@@ -382,10 +386,11 @@ def test_a_question_enters_every_table_by_an_index(world: Any, filled: Kernel, a
         ask_policy(ASKED, patterns=False, known=None),
         ask_policy(ASKED, patterns=True, known=None),
         ask_terms(tuple(RecordType), ("word7", "word8"), None),
+        ask_search(plan_search(RecallQuestion(text="word7 word8", record_types=(), as_of_us=0)), None),
     ]
     for statement, values in asked:
         plan = explain(filled, statement, values)
-        for table in ("records", "links", "memory_chain", "constraint_scopes", "record_terms"):
+        for table in ("records", "links", "memory_chain", "constraint_scopes", "record_terms", "postings"):
             assert f"Seq Scan on {table}" not in plan, plan
     assert "constraint_scopes_by_" in explain(filled, *asked[0])
     assert "record_terms_by_term" in explain(filled, *asked[2])

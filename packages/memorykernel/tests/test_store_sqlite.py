@@ -10,8 +10,10 @@ import pytest
 from memorykernel.adapters.sqlite_answers import SqliteAnswers
 from memorykernel.adapters.sqlite_evidence import PATTERN_SQL, POLICY_SQL, RECALL_SQL
 from memorykernel.adapters.sqlite_file import SqliteFile
+from memorykernel.adapters.sqlite_postings import SEARCH_SQL, bind_question
 from memorykernel.adapters.sqlite_schema import SqliteSchema
-from memorykernel.core.question import PolicyQuestion
+from memorykernel.core.question import PolicyQuestion, RecallQuestion
+from memorykernel.core.recall_ordering_v3 import plan_search
 from memorykernel.core.stored_question import StoredQuestion
 from memorykernel.errors import (
     DatabaseMissing,
@@ -115,6 +117,24 @@ def test_a_recall_finds_records_by_their_words_without_scanning_them(kernel: Ker
     assert any("SEARCH r USING INTEGER PRIMARY KEY" in step for step in steps)
     scanned = {step.split()[1] for step in steps if step.startswith("SCAN")}
     assert scanned <= {"json_each", "m"}
+
+
+def test_a_bounded_recall_scans_only_what_it_has_found(kernel: Kernel, kit: Any) -> None:
+    kit.add(kernel, kit.summary())
+    question = RecallQuestion(text="usb drive", record_types=(), as_of_us=0)
+    steps = plan(kernel, SEARCH_SQL, bind_question(plan_search(question), None))
+    entered = {
+        step.split(" USING ")[1] for step in steps if step.startswith(("SEARCH p ", "SEARCH postings "))
+    }
+    assert entered <= {
+        "PRIMARY KEY (word=? AND slot=? AND rank>?)",
+        "PRIMARY KEY (word=? AND slot=? AND rank>? AND rank<?)",
+        "PRIMARY KEY (word=? AND slot>? AND slot<?)",
+    }
+    assert any("SEARCH o USING PRIMARY KEY (word=? AND slot=? AND rank=?" in step for step in steps)
+    assert any("SEARCH r USING INTEGER PRIMARY KEY" in step for step in steps)
+    scanned = {step.split()[1] for step in steps if step.startswith("SCAN")}
+    assert not scanned & {"postings", "o", "r", "l", "records", "links"}
 
 
 def test_any_altered_byte_of_a_record_is_located(world: Any, kit: Any) -> None:

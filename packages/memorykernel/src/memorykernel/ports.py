@@ -197,22 +197,13 @@ class Memory(Protocol):
         ...
 
     def search_records(self, search: RecallSearch, *, known: Snapshot | None = None) -> RecallEvidence:
-        """Read a bounded part of the records that share a word, as `core.recall_search` says which, at one
-        state, in one round trip.
-
-        Raises:
-            QueryFailed: The store could not.
-        """
+        """As `read_recall_evidence`, but a bounded part: `core.recall_search` says which."""
         ...
 
     def read_every_record(
         self, record_types: Collection[RecordType], *, known: Snapshot | None = None
     ) -> RecallEvidence:
-        """Read all records of the types, and the version index.
-
-        Raises:
-            QueryFailed: The store could not.
-        """
+        """Read all records of the types, and the version index; raises as `read_recall_evidence`."""
         ...
 
     def write(self, job: Callable[[WriteTransaction], Result], *, now_us: int) -> Result:

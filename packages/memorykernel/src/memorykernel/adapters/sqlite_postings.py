@@ -172,6 +172,11 @@ def sum_postings(rows: Iterable[Row]) -> defaultdict[int, int]:
 
 def search_rows(connection: sqlite3.Connection, search: RecallSearch, known: Snapshot | None) -> list[Row]:
     """The rows of a search: one per record and claimant, at least one."""
+    return connection.execute(SEARCH_SQL, bind_question(search, known)).fetchall()
+
+
+def bind_question(search: RecallSearch, known: Snapshot | None) -> dict[str, Any]:
+    """The parameters of `SEARCH_SQL`."""
     asked = bind_search(search, known)
     kinds = {find_slots(each) for each in search.record_types}
     for kind in range(len(RecordType)):
@@ -179,7 +184,7 @@ def search_rows(connection: sqlite3.Connection, search: RecallSearch, known: Sna
         asked[f"slots_{kind}"] = slots if slots in kinds else _NO_SLOT
     asked["kinds"] = _encode(sorted(kinds))
     asked["words"] = _encode(map(index_word, search.words))
-    return connection.execute(SEARCH_SQL, asked).fetchall()
+    return asked
 
 
 def bind_search(search: RecallSearch, known: Snapshot | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 Words of any script, ranked by how many of them a record has and then by authority, truth status, confidence
 and time; at most fifty records a page. What is read for a page is bounded, however large the store is: see
-`recall_search` for the rule, and ADR 0014 for the reasons. A small store is searched whole.
+`recall_search` for the rule, and ADR 0016 for the reasons. A small store is searched whole.
 
 Decisions where the text is silent:
 - Pages are cut at the place of the last record shown. Who wants all pages of one state names it: as_of
