@@ -25,6 +25,7 @@ from memorykernel.core.request import Ask, Recall, read_request
 from memorykernel.core.vocabulary import RecordType
 from memorykernel.errors import (
     DriverMissing,
+    InvalidRequest,
     MigrationFailed,
     QueryFailed,
     SchemaUnavailable,
@@ -32,7 +33,7 @@ from memorykernel.errors import (
     WriteFailed,
 )
 from memorykernel.service.attempt import Attempt
-from memorykernel.wiring import Kernel
+from memorykernel.wiring import Kernel, open_replaying
 
 from packages.memorykernel.tests.postgres_cluster import Server
 
@@ -239,13 +240,39 @@ def test_reads_go_to_the_replica_and_include_what_was_written_once_it_is_there(
     kernel = open_kernel(world.location, kit.release(), clock=world.clock, ids=world.ids, replica=replica)
     kit.add(kernel, kit.constraint())
     head = kernel.check_integrity().memory_head
-    wait_until(lambda: kernel.asking.memory.find_snapshot(head) is not None)
+    # The replica may lack the write: then the primary is asked, until it has it.
+    assert kernel.asking.memory.find_snapshot(head) is not None
     package = ask(kernel, kit.ask())
     assert b'"deny"' in package
+    assert open_replaying(kernel).replay(package.split(b'"')[3].decode()).identical
     assert kernel.asking.find(package.split(b'"')[3].decode()) == package
     assert isinstance(kernel.file, PostgresDatabase)
-    ((is_standby,),) = kernel.file.query("SELECT pg_is_in_recovery()")
-    assert is_standby
+    wait_until(lambda: kernel.file.query("SELECT pg_is_in_recovery()") == [(True,)])  # type: ignore[union-attr]  # a server
+    kernel.file.close()
+
+
+def test_a_replica_that_lacks_a_state_is_not_read_for_it(
+    world: Any, kit: Any, postgres: Server, standby: Server
+) -> None:
+    replica = follow(world, standby)
+    kernel = open_kernel(world.location, kit.release(), clock=world.clock, ids=world.ids, replica=replica)
+    memory = kernel.asking.memory
+    assert isinstance(kernel.file, PostgresDatabase)
+    wait_until(lambda: kernel.file.query("SELECT pg_is_in_recovery()") == [(True,)])  # type: ignore[union-attr]  # a server
+    standby.execute("SELECT pg_wal_replay_pause()")
+    try:
+        kit.add(kernel, kit.constraint())
+        assert memory.read_policy_evidence(ASKED).candidates == ()
+        head = kernel.check_integrity().memory_head
+        known = world.open().asking.memory.find_snapshot(head)
+        assert known is not None
+        assert len(memory.read_policy_evidence(ASKED, known=known).candidates) == 1
+        assert memory.read_policy_evidence(ASKED).candidates == ()
+        assert memory.find_snapshot(head) == known
+        assert len(memory.read_policy_evidence(ASKED).candidates) == 1
+    finally:
+        standby.execute("SELECT pg_wal_replay_resume()")
+    wait_until(lambda: kernel.file.query("SELECT pg_is_in_recovery()") == [(True,)])  # type: ignore[union-attr]  # a server
     kernel.file.close()
 
 
@@ -313,6 +340,24 @@ def test_a_password_is_not_shown_however_wrong_it_is_written(password: str) -> N
     for shown in (caught.value.message, name_database(dsn)):
         assert "s3" not in shown
         assert "ret" not in shown
+
+
+@pytest.mark.parametrize("name", ["postgresql:/x", "postgres:x", "POSTGRES:/x/y", "pg://host/x"])
+def test_what_is_nearly_a_dsn_is_refused_with_what_to_write(name: str, run_mk: Any, kit: Any) -> None:
+    with pytest.raises(InvalidRequest, match="write postgresql://USER@HOST:PORT/NAME"):
+        open_kernel(name, kit.release())
+    refused = run_mk("verify", "--db", name)
+    assert (refused.returncode, "with two slashes" in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_copying_a_file_names_what_copies_a_server_s_database(
+    world: Any, run_mk: Any, tmp_path: Any, command: str
+) -> None:
+    refused = run_mk(command, tmp_path / "copy", "--db", world.location)
+    assert refused.returncode == 2
+    for part in ("pg_dump", "pg_restore", "mk export"):
+        assert part in refused.stderr
 
 
 def test_two_migrations_at_once_apply_once(world: Any) -> None:

@@ -12,6 +12,8 @@ import pytest
 from memorykernel.cli.serving import require_guarded
 from memorykernel.errors import InvalidRequest
 
+from packages.memorykernel.tests.postgres_cluster import Server
+
 
 @dataclass
 class Guarded:
@@ -28,17 +30,22 @@ class Guarded:
         return self.server.call(method, path, body, headers=sent)
 
 
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory, kit: Any, edge: Any) -> Iterator[Guarded]:
+@pytest.fixture(scope="module", params=["folder", "server"])
+def guarded(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, kit: Any, edge: Any
+) -> Iterator[Guarded]:
     folder = tmp_path_factory.mktemp("tenants")
-    access = folder / "access.toml"
-    (folder / "data").mkdir()
+    access, place = folder / "access.toml", str(folder / "data")
+    Path(place).mkdir()
+    if request.param == "server":
+        server: Server = request.getfixturevalue("postgres")
+        place = server.dsn(database="postgres")
     wanted = {"acme": "read,write", "globex": "read,write", "reader": "read", "root": "read,admin"}
     tokens = {
         name: edge.add_token(access, tenant="globex" if name == "globex" else "acme", scope=scope)
         for name, scope in wanted.items()
     }
-    arguments = ("--access", access, "--tenants", folder / "data", "--service-contract", "service.v4")
+    arguments = ("--access", access, "--tenants", place, "--service-contract", "service.v4")
     with kit.serve(None, *map(str, arguments)) as server:
         yield Guarded(server, access, tokens)
 
@@ -82,6 +89,24 @@ def test_what_one_tenant_wrote_no_request_of_another_can_see(guarded: Guarded, k
     metrics = guarded.call("root", "GET", "/metrics").body.decode()
     for hidden in ("acme", "globex", "usb", *ids, *guarded.tokens.values()):
         assert hidden not in metrics
+
+
+def test_a_tenant_of_a_server_has_a_database_of_its_own(
+    tmp_path: Path, kit: Any, edge: Any, postgres: Server
+) -> None:
+    access = tmp_path / "access.toml"
+    tokens = {name: edge.add_token(access, tenant=name, scope="read,write") for name in ("red", "x" * 60)}
+    postgres.execute("CREATE ROLE humble LOGIN")
+    place = f"postgresql://memory@127.0.0.1:{postgres.port}/postgres"
+    for login, tenant, status in (("memory", "x" * 60, 500), ("humble", "red", 503), ("memory", "red", 200)):
+        arguments = ("--access", str(access), "--tenants", place.replace("memory", login))
+        with kit.serve(None, *arguments) as server:
+            headers = {"authorization": f"Bearer {tokens[tenant]}"}
+            reply = server.call("GET", "/v1/ready", headers=headers)
+            again = server.call("GET", "/v1/ready", headers=headers)
+            assert (reply.status, again.status) == (status, status), reply.body
+            assert status != 503 or b"createdb -E UTF8 -T template0 postgres_red" in reply.body
+    assert postgres.execute("SELECT 1 FROM pg_database WHERE datname = 'postgres_red'") == [(1,)]
 
 
 def test_nobody_gets_in_without_a_token(guarded: Guarded) -> None:
@@ -161,6 +186,7 @@ def test_one_database_takes_the_default_tenants_tokens_only(tmp_path: Path, kit:
         (("--access", "none.toml", "--tenants", "."), "cannot be opened"),
         (("--access", "open.toml", "--tenants", "."), "chmod 600"),
         (("--access", "good.toml", "--tenants", "nowhere"), "there is no folder"),
+        (("--access", "good.toml", "--tenants", "postgresql:/x"), "with two slashes"),
         (("--access", "good.toml", "--tenants", ".", "--db", "m.db"), "exclude each other"),
     ],
 )

@@ -1,8 +1,8 @@
 """Transactions on a PostgreSQL database, and where reads go.
 
 A read of one statement is one round trip and sees one state. With a replica it goes there; a replica that
-cannot be reached, or cancels the read, is left alone for a while and the primary answers. Writes, and reads
-that say `newest`, go to the primary.
+cannot be reached, or cancels the read, is left alone for a while and the primary answers; so is one that
+lacks a state that somebody knows of, until it has it. Writes, and reads that say `newest`, go to the primary.
 
 A write that loses its connection while committing may have been kept. The hash chain knows: if the entry is
 there with the head that was written, it was. Only if nobody can be asked the outcome stays unknown, and the
@@ -40,6 +40,7 @@ LOCK_CLASS: Final = 0x4D4B524E
 _REPLICA_REST_S: Final = 5.0
 _BEGIN_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _READ_ONLY: Final = "SELECT current_setting('transaction_read_only')::boolean"
+_HAS_HEAD: Final = "SELECT 1 FROM memory_chain WHERE head = %s"
 _HEAD_AT: Final = "SELECT head FROM {table} WHERE entry_seq = %s"
 
 
@@ -167,6 +168,7 @@ class PostgresDatabase:
         self._primary = PostgresLine(dsn, **limits)
         self._replica = None if replica is None else PostgresLine(replica, **limits)
         self._replica_rests_until = 0.0
+        self._awaited: bytes | None = None
         self._attempt: Attempt | None = None
 
     def guard(self, attempt: Attempt | None) -> None:
@@ -203,11 +205,24 @@ class PostgresDatabase:
 
         if self._replica is not None and not newest and time.monotonic() >= self._replica_rests_until:
             try:
-                return self._replica.repeat(ask)
+                if self._has_awaited(self._replica):
+                    return self._replica.repeat(ask)
             except psycopg.Error:
                 # Also a table that it does not have yet: a standby follows migrations like everything else.
                 self._replica_rests_until = time.monotonic() + _REPLICA_REST_S
         return self._primary.repeat(ask)
+
+    def await_head(self, head: bytes) -> None:
+        """Leave the replica alone until it has an entry of the memory's chain."""
+        self._awaited = head
+
+    def _has_awaited(self, replica: PostgresLine) -> bool:
+        if self._awaited is not None:
+            head = self._awaited
+            if not replica.repeat(lambda connection: _fetch(connection, _HAS_HEAD, (head,))):
+                return False
+            self._awaited = None
+        return True
 
     @contextmanager
     def reading(self, *, patient: bool = False) -> Iterator[Reading]:

@@ -3,7 +3,7 @@
 The rows are SQLite's (see `sqlite_evidence`): a head, a claimant, the number of matched terms, a candidate.
 Every table is entered by an index (a test reads the plans). A constraint is found by the keys of its
 patterns; a question that compares exactly has two keys a field. An earlier state is the same statement
-with the state's last rows as bounds.
+with the state's last rows as bounds; a replica that lacks the state gives another head than the state's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ALL: Final = 2**63 - 1
 
 CANDIDATE: Final = ", ".join(f"r.{each}" for each in (*CANDIDATE_COLUMNS, *RECORD_COLUMNS_4))
 _EVIDENCE: Final = """
-SELECT coalesce(%(head)s::bytea, (SELECT head FROM memory_chain ORDER BY entry_seq DESC LIMIT 1)),
+SELECT (SELECT head FROM memory_chain WHERE entry_seq <= %(newest_entry)s ORDER BY entry_seq DESC LIMIT 1),
   s.memory_version_id, s.authority, s.truth_status, s.effective_at_us, r.matched, {columns}
 FROM (VALUES (1)) one (row)
 LEFT JOIN (
@@ -114,9 +114,9 @@ def _names(record_types: Collection[RecordType]) -> list[str]:
 
 def _bound(known: Snapshot | None) -> Asked:
     if known is None:
-        return {"head": None, "newest_record": _ALL, "newest_link": _ALL}
+        return {"newest_entry": _ALL, "newest_record": _ALL, "newest_link": _ALL}
     return {
-        "head": bytes.fromhex(known.head),
+        "newest_entry": known.entry_seq,
         "newest_record": known.newest_record_seq,
         "newest_link": known.newest_link_seq,
     }

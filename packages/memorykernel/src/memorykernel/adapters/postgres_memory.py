@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 
@@ -12,7 +12,7 @@ from memorykernel.adapters.postgres_chain import OPEN_MEMORY
 from memorykernel.adapters.postgres_database import OutcomeUnknown, PostgresDatabase, Reading
 from memorykernel.adapters.postgres_evidence import ask_policy, ask_terms, ask_types
 from memorykernel.adapters.postgres_history import list_versions, load_record
-from memorykernel.adapters.postgres_line import describe_error
+from memorykernel.adapters.postgres_line import Row, describe_error
 from memorykernel.adapters.postgres_overlap import PostgresNearby
 from memorykernel.adapters.postgres_postings import ask_search
 from memorykernel.adapters.postgres_snapshot import find_snapshot
@@ -113,7 +113,7 @@ class PostgresMemory:
         statement, values = ask_policy(question, patterns=patterns, known=known)
         with _as_query_failed():
             if not version_index:
-                return decode_policy(self._database.query(statement, values), b"")
+                return decode_policy(self._read(statement, values, known), b"")
             with self._database.reading() as reading:
                 return decode_policy(
                     reading.read(statement, values), self._version_index.read(reading, known)
@@ -124,7 +124,7 @@ class PostgresMemory:
     ) -> RecallEvidence:
         """See `ports.Memory`."""
         with _as_query_failed():
-            return decode_recall(self._database.query(*ask_terms(record_types, terms, known)))
+            return decode_recall(self._read(*ask_terms(record_types, terms, known), known))
 
     def search_records(self, search: RecallSearch, *, known: Snapshot | None = None) -> RecallEvidence:
         """See `ports.Memory`."""
@@ -138,6 +138,13 @@ class PostgresMemory:
         with _as_query_failed(), self._database.reading() as reading:
             rows = reading.read(*ask_types(record_types, known))
             return decode_recall(rows, self._version_index.read(reading, known))
+
+    def _read(self, statement: str, values: dict[str, Any], known: Snapshot | None) -> list[Row]:
+        """Read evidence; of the primary when the replica lacks the state."""
+        rows = self._database.query(statement, values)
+        if known is not None and bytes(rows[0][0]).hex() != known.head:
+            return self._database.query(statement, values, newest=True)
+        return rows
 
 
 class _VersionIndex:

@@ -22,7 +22,11 @@ def find_snapshot(database: PostgresDatabase, as_known_at: int | str) -> Snapsho
     """See `ports.Memory`; every part of the statement reads one entry of an index."""
     by_head = isinstance(as_known_at, str)
     asked = bytes.fromhex(as_known_at) if isinstance(as_known_at, str) else as_known_at
-    rows = database.query(_BY_HEAD if by_head else _BY_TIME, (asked,))
+    statement = _BY_HEAD if by_head else _BY_TIME
+    rows = database.query(statement, (asked,))
+    if by_head and not rows and (rows := database.query(statement, (asked,), newest=True)):
+        # Who knows of a state reads nothing older after it.
+        database.await_head(bytes(rows[0][3]))
     if not rows:
         return None
     entry_seq, kind, subject_seq, head, recorded_at_us = rows[0]

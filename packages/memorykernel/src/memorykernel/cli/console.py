@@ -61,7 +61,7 @@ def console(
 
 @contextmanager
 def _choose_database(
-    ctx: typer.Context, db: str | None, tenants: Path | None, *, demo: bool
+    ctx: typer.Context, db: str | None, tenants: str | None, *, demo: bool
 ) -> Iterator[tuple[Path | str, ConsoleOptions]]:
     """The database to show, which a demo makes; with a folder of tenants it is theirs that count."""
     if (db is not None) + demo + (tenants is not None) > 1:

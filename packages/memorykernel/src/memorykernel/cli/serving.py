@@ -39,6 +39,7 @@ from memorykernel.wiring import (
     is_dsn,
     load_release_openapi,
     open_kernel,
+    parse_location,
 )
 
 if TYPE_CHECKING:
@@ -57,8 +58,11 @@ class Guard:
         Path | None, typer.Option(help="Ask for tokens of this file; see 'mk tokens'.", show_default=False)
     ] = None
     tenants: Annotated[
-        Path | None,
-        typer.Option(help="A folder with a database for each tenant, instead of --db.", show_default=False),
+        str | None,
+        typer.Option(
+            help="A folder, or postgresql://..., with a database for each tenant, instead of --db.",
+            show_default=False,
+        ),
     ] = None
     allow_open: Annotated[
         bool, typer.Option("--allow-open", help="Listen beyond loopback without asking for tokens.")
@@ -226,10 +230,11 @@ def choose_tenants(guard: Guard) -> TenantFolder | None:
         if tenants is not None:
             raise InvalidRequest("--tenants needs tokens to tell tenants apart; add --access FILE")
         return None
-    if tenants is not None and not tenants.is_dir():
-        raise InvalidRequest(f"there is no folder '{tenants}'; create it")
+    place = None if tenants is None else parse_location(tenants)
+    if isinstance(place, Path) and not place.is_dir():
+        raise InvalidRequest(f"there is no folder '{place}'; create it")
     check_access(access)
-    return TenantFolder(access=access, folder=tenants)
+    return TenantFolder(access=access, place=place)
 
 
 @contextmanager
@@ -242,12 +247,13 @@ def keep_sessions(tenants: TenantFolder | None) -> Iterator[ConsoleGuard | None]
         yield ConsoleGuard(tenants=tenants, sessions=Path(folder))
 
 
-def _choose_database(ctx: typer.Context, db: str | None, tenants: Path | None) -> Path | str:
+def _choose_database(ctx: typer.Context, db: str | None, tenants: str | None) -> Path | str:
     if tenants is None:
         return choose_new_database(ctx, db)
     if db is not None:
         raise InvalidRequest("--db and --tenants exclude each other; name one")
-    return tenants / "unused.db"
+    place = parse_location(tenants)
+    return place / "unused.db" if isinstance(place, Path) else place
 
 
 def require_guarded(host: str, *, guarded: bool, allow_open: bool) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from memorykernel.core.release import DEFAULT_CONTRACT
 from memorykernel.errors import DatabaseMissing, InvalidRequest
-from memorykernel.wiring import Kernel, choose_release, is_dsn, open_kernel
+from memorykernel.wiring import Kernel, choose_release, is_dsn, open_kernel, parse_location
 
 Database = Annotated[
     str | None,
@@ -44,17 +44,15 @@ def choose_database(ctx: typer.Context, db: str | None) -> Path | str:
     """The database, a file or a DSN: the command's own, else the one named before it.
 
     Raises:
-        InvalidRequest: None is named, or a folder is.
+        InvalidRequest: None is named, a folder is, or what is no DSN and looks like one.
     """
     named = db or (ctx.obj.db if isinstance(ctx.obj, Target) else None)
     if named is None:
         raise InvalidRequest("no database is named; add --db FILE")
-    if is_dsn(named):
-        return named
-    path = Path(named)
-    if path.is_dir():
-        raise InvalidRequest(f"'{path}' is a folder; name a file")
-    return path
+    location = parse_location(named)
+    if isinstance(location, Path) and location.is_dir():
+        raise InvalidRequest(f"'{location}' is a folder; name a file")
+    return location
 
 
 def choose_new_database(ctx: typer.Context, db: str | None) -> Path | str:

@@ -2,7 +2,15 @@
 
 from memorykernel.wiring.console import ConsoleGuard, ConsoleOptions, add_console, build_console
 from memorykernel.wiring.evidence import build_suite, open_proving, open_replaying, verify_store
-from memorykernel.wiring.kernel import POSTGRES_SCHEMES, Durability, Kernel, Store, is_dsn, open_kernel
+from memorykernel.wiring.kernel import (
+    POSTGRES_SCHEMES,
+    Durability,
+    Kernel,
+    Store,
+    is_dsn,
+    open_kernel,
+    parse_location,
+)
 from memorykernel.wiring.moving import (
     back_up_file,
     import_file,
@@ -45,6 +53,7 @@ __all__ = [
     "open_moving",
     "open_proving",
     "open_replaying",
+    "parse_location",
     "read_version",
     "restore_file",
     "revoke_token",

@@ -13,6 +13,7 @@ from memorykernel.core.release import default_release
 from memorykernel.wiring.evidence import _remember, build_suite
 from memorykernel.wiring.kernel import Kernel, open_kernel
 from memorykernel.wiring.serving import TenantFolder
+from memorykernel.wiring.tenants import fill_tenant, locate_tenant, name_tenant
 
 if TYPE_CHECKING:
     from memorykernel.web.console.entrance import Entrance
@@ -111,28 +112,26 @@ def _build_site(kernel: Kernel, workers: Workers, options: ConsoleOptions) -> Si
 
 
 def _build_entrance(
-    guard: ConsoleGuard, open_only: Callable[[], Site], open_site: Callable[[Path, str], Site]
+    guard: ConsoleGuard, open_only: Callable[[], Site], open_site: Callable[[Path | str, str], Site]
 ) -> Entrance:
     from memorykernel.adapters.access_file import AccessFile
     from memorykernel.adapters.session_folder import SessionFolder
-    from memorykernel.adapters.tenant_folder import locate_database
     from memorykernel.web.console.entrance import GuardedEntrance
 
-    folder = guard.tenants.folder
+    place = guard.tenants.place
 
     def open_tenant(tenant: str) -> Site:
-        if folder is None:
+        if place is None:
             return open_only()
-        path = locate_database(folder, tenant)
-        site = open_site(path, path.name)
-        if not path.exists():
-            site.asking.schema_care.migrate(dry_run=False)
+        location = locate_tenant(place, tenant)
+        site = open_site(location, name_tenant(location))
+        fill_tenant(location, site.asking.schema_care)
         return site
 
     return GuardedEntrance(
         source=AccessFile(guard.tenants.access),
         sessions=SessionFolder(guard.sessions),
         open_site=open_tenant,
-        only_tenant=DEFAULT_TENANT if folder is None else None,
+        only_tenant=DEFAULT_TENANT if place is None else None,
         clock=SystemClock(),
     )

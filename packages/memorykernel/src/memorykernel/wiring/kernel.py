@@ -115,6 +115,7 @@ def open_kernel(
         DriverMissing: It is a DSN, and the PostgreSQL driver is not installed.
     """
     clock = clock or SystemClock()
+    location = parse_location(location) if isinstance(location, str) else location
     if is_dsn(location):
         store = _open_postgres(str(location), replica, release.schema_version, durability)
     else:
@@ -141,6 +142,23 @@ def open_kernel(
     )
 
 
+def parse_location(name: str) -> Path | str:
+    """A database's name as somebody wrote it: a file's path, or a DSN.
+
+    Raises:
+        InvalidRequest: It looks like a DSN and is none.
+    """
+    if is_dsn(name):
+        return name
+    scheme, colon, rest = name.partition(":")
+    if colon and scheme.lower() in ("postgresql", "postgres", "psql", "pg"):
+        raise InvalidRequest(
+            f"'{scheme}:{rest[:1]}...' names neither a file nor a server;"
+            " write postgresql://USER@HOST:PORT/NAME, with two slashes"
+        )
+    return Path(name)
+
+
 def is_dsn(location: Path | str) -> bool:
     """Say whether a database is named by a PostgreSQL DSN, not by a file."""
     return isinstance(location, str) and location.startswith(POSTGRES_SCHEMES)
@@ -153,7 +171,10 @@ def require_file(location: Path | str) -> Path:
         InvalidRequest: The location is a PostgreSQL database.
     """
     if is_dsn(location):
-        raise InvalidRequest("this works on SQLite files; use pg_dump for a PostgreSQL database")
+        raise InvalidRequest(
+            "this copies files; back a PostgreSQL database up with 'pg_dump -Fc -f FILE NAME', put it back"
+            " with 'pg_restore -d NEW FILE', or move what it holds with 'mk export' and 'mk import'"
+        )
     return Path(location)
 
 

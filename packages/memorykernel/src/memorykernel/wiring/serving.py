@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from memorykernel.core.vocabulary import ConflictPolicy
 from memorykernel.wiring.evidence import build_suite
 from memorykernel.wiring.kernel import Durability, Kernel, open_kernel
 from memorykernel.wiring.release import read_version
+from memorykernel.wiring.tenants import fill_tenant, locate_tenant, require_room
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -62,11 +62,12 @@ class TenantFolder:
 
     Attributes:
         access: The access file.
-        folder: Each tenant's database is a file in it; None for one database, of the tenant `default`.
+        place: Each tenant's database is a file in this folder, or a database of this PostgreSQL server; None
+            for one database, of the tenant `default`.
     """
 
     access: Path
-    folder: Path | None
+    place: Path | str | None
 
 
 def build_service(kernel: Kernel, *, openapi: bytes, strict: bool) -> ASGIApp:
@@ -156,7 +157,6 @@ def _build_tables(
     """The endpoints of each contract that the kernel's release speaks, all on the same database."""
     from contracts.documents import load_openapi
 
-    from memorykernel.adapters.sqlite_file import SqliteFile
     from memorykernel.service.clock_care import ClockCare
     from memorykernel.service.freshness import Freshness
     from memorykernel.web.envelope import Envelopes
@@ -180,8 +180,8 @@ def _build_tables(
     if (base := published.get(SERVICE_V4)) is None:
         return published
     memory, aside = kernel.asking.memory, kernel.reopen()
-    # A file has no replica: a write that it does not have was made elsewhere.
-    freshness = Freshness(memory=memory, may_lag=not isinstance(kernel.file, SqliteFile))
+    # What a replica does not have yet is looked for in the primary: what is not there was made elsewhere.
+    freshness = Freshness(memory=memory, may_lag=False)
     return {
         **published,
         SERVICE_V4: EndpointsV4(
@@ -203,33 +203,31 @@ def _build_access(
     from contracts.documents import load_openapi
 
     from memorykernel.adapters.access_file import AccessFile
-    from memorykernel.adapters.tenant_folder import locate_database, require_writable
     from memorykernel.web.app import Access
     from memorykernel.web.envelope import Envelopes
     from memorykernel.web.lobby import Lobby
 
-    folder = tenants.folder
+    place = tenants.place
 
     def open_tenant(tenant: str) -> Tables:
-        if folder is None:
+        if place is None:
             return open_tables(kernel)
-        path = locate_database(folder, tenant)
-        opened = open_kernel(path, kernel.release, durability=options.durability)
-        if not path.exists():
-            opened.schema_care.migrate(dry_run=False)
+        location = locate_tenant(place, tenant)
+        opened = open_kernel(location, kernel.release, durability=options.durability)
+        fill_tenant(location, opened.schema_care)
         return open_tables(opened)
 
-    require_room = kernel.file.require_writable if folder is None else partial(require_writable, folder)
+    find_room = kernel.file.require_writable if place is None else require_room(place)
     lobby = {
         release.service_contract: Lobby(
             envelopes=Envelopes(service_contract=release.service_contract),
             openapi=openapi if release is kernel.release else load_openapi(release.service_contract),
             schema_version=release.schema_version,
-            require_writable=require_room,
+            require_writable=find_room,
         )
         for release in list_spoken(kernel.release)
     }
-    allowed = DEFAULT_TENANT if folder is None else None
+    allowed = DEFAULT_TENANT if place is None else None
     return Access(
         source=AccessFile(tenants.access), lobby=lobby, open_tenant=open_tenant, only_tenant=allowed
     )
