@@ -6,6 +6,7 @@ search everything; what a check does not read is on trial here.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from memorykernel.core.admission import NewRecord
@@ -29,6 +30,8 @@ WIDE: Final = ConflictCheck(
     max_steps=1_000_000,
     max_conflicts=99,
 )
+
+NARROW: Final = replace(WIDE, max_keys=6, max_rules=2, max_members=1)
 
 
 class _TakenBack(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -18,16 +17,18 @@ from memorykernel.core.overlap import (
     Standing,
     list_boxes,
     list_exact_values,
-    list_opposing,
+    shapes_between,
+    shapes_of,
 )
 from memorykernel.core.record import ConstraintContent, MembershipContent, Scope
 from memorykernel.core.request import AddConstraintV4, AddMembership, read_request
-from memorykernel.core.scope_pattern import Specificity, encode_scope, matches, measure_scope
+from memorykernel.core.scope_pattern import MAX_LEVEL_SUM, Specificity, encode_scope, matches, measure_scope
 from memorykernel.core.vocabulary import Authority, Effect, Field, Match, TruthStatus
 from memorykernel.ports import Nearby
+from memorykernel.service.conflict_check import ConflictCheck
 from memorykernel.wiring import Kernel
 
-from packages.memorykernel.tests.conflict_worlds import WIDE, compare_in_store
+from packages.memorykernel.tests.conflict_worlds import NARROW, WIDE, compare_in_store
 
 VALUES = ("ada", "docs/", "docs/hr/", "docs/hr/pay", "docs/it/", "eve")
 PATTERNS = (
@@ -94,7 +95,7 @@ def find(kernel: Kernel, scope: Scope, *, max_keys: int = 10_000, limit: int = 1
         keys = encode_scope(scope)
         groups, is_cut = nearby.list_groups(list_exact_values(keys), limit=100)
         assert not is_cut
-        boxes = list_boxes(keys, groups, lambda _: True)
+        boxes = list_boxes(keys, groups, shapes_between(0, MAX_LEVEL_SUM))
         return nearby.find_rules(boxes, None, max_keys=max_keys, limit=limit)
 
     return look(kernel, job)
@@ -152,7 +153,7 @@ def test_rules_of_one_standing_are_those_that_nothing_but_the_scope_tells_apart(
     def job(nearby: Nearby) -> Overlap:
         keys = encode_scope(scope)
         groups, _ = nearby.list_groups(list_exact_values(keys), limit=100)
-        boxes = list_opposing(keys, groups, standing.specificity)
+        boxes = list_boxes(keys, groups, shapes_of(standing.specificity))
         return nearby.find_rules(boxes, standing, max_keys=10_000, limit=10_000)
 
     near = {
@@ -227,10 +228,9 @@ def test_of_two_large_groups_some_members_are_compared_and_that_is_told(kernel: 
     assert members(kernel, apart, max_keys=2) == (set(), True)
 
 
-@pytest.mark.parametrize("bounds", [{}, {"max_keys": 6, "max_rules": 2, "max_members": 1}])
-def test_what_is_left_out_hides_no_conflict_of_a_small_universe(world: Any, bounds: dict[str, int]) -> None:
+@pytest.mark.parametrize("check", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_what_is_left_out_hides_no_conflict_of_a_small_universe(world: Any, check: ConflictCheck) -> None:
     memory = world.open().asking.memory
-    check = dataclasses.replace(WIDE, **bounds)
-    compared = [compare_in_store(memory, seed, check) for seed in range(70_000, 70_250)]
-    assert sum(pairs > 0 for pairs, _ in compared) > 10
-    assert any(truncated for _, truncated in compared) is bool(bounds)
+    compared = [compare_in_store(memory, seed, check) for seed in range(70_000, 70_150)]
+    assert sum(pairs > 0 for pairs, _ in compared) > 4
+    assert any(truncated for _, truncated in compared) is (check is NARROW)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 from memorykernel.adapters.sqlite_answers import SqliteAnswers
 from memorykernel.adapters.sqlite_evidence import PATTERN_SQL, POLICY_SQL, RECALL_SQL
 from memorykernel.adapters.sqlite_file import SqliteFile
+from memorykernel.adapters.sqlite_overlap import COMMON_SQL, MEMBERS_SQL, find_keys
 from memorykernel.adapters.sqlite_postings import SEARCH_SQL, bind_question
 from memorykernel.adapters.sqlite_schema import SqliteSchema
+from memorykernel.core.overlap import KeyRange
 from memorykernel.core.question import PolicyQuestion, RecallQuestion
 from memorykernel.core.recall_ordering_v3 import plan_search
 from memorykernel.core.stored_question import StoredQuestion
@@ -26,7 +29,7 @@ from memorykernel.service.attempt import Attempt
 from memorykernel.wiring import Kernel
 
 
-def plan(kernel: Kernel, sql: str, values: dict[str, str]) -> list[str]:
+def plan(kernel: Kernel, sql: str, values: dict[str, str] | list[str]) -> list[str]:
     assert isinstance(kernel.file, SqliteFile)
     with kernel.file.reading() as connection:
         return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
@@ -108,6 +111,25 @@ def test_a_question_with_patterns_scans_keys_and_hits_only(kernel: Kernel, kit: 
     assert any("SEARCH r USING INTEGER PRIMARY KEY" in step for step in steps)
     scanned = {step.split()[1] for step in steps if step.startswith("SCAN")}
     assert scanned <= {"json_each", "m", "actor_keys", "action_keys", "resource_keys"}
+
+
+@pytest.mark.parametrize("open_fields", range(4))
+def test_a_conflict_check_enters_an_index_at_one_place_and_sorts_nothing(
+    kernel: Kernel, open_fields: int
+) -> None:
+    one, many = KeyRange("=a", "=a"), KeyRange("=", ">")
+    for actor, action, resource in set(permutations([many] * open_fields + [one] * (3 - open_fields))):
+        sql, values = find_keys((actor, action, resource))
+        (step,) = plan(kernel, sql, [*values, "9"])
+        assert step.startswith("SEARCH constraint_scopes USING"), step
+        assert step.count("_key=?") == 3 - open_fields, step
+        assert step.count("_key>? AND") == (open_fields > 0), step
+    (step,) = plan(kernel, MEMBERS_SQL, ["actor", "staff", "a", "b", "9"])
+    assert "memberships_by_group (field=? AND group_name=? AND member>? AND member<?)" in step
+    steps = plan(kernel, COMMON_SQL, ["actor", "staff", "9", "guests", "9"])
+    (looked_up,) = (each for each in steps if each.startswith("SEARCH b "))
+    assert looked_up.count("=?") == 3
+    assert not [each for each in steps if "TEMP B-TREE" in each or each.startswith("SCAN memberships")]
 
 
 def test_a_recall_finds_records_by_their_words_without_scanning_them(kernel: Kernel, kit: Any) -> None:

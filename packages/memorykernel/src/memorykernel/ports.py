@@ -56,7 +56,7 @@ class Nearby(Protocol):
         ...
 
     def find_rules(
-        self, boxes: Sequence[Box], standing: Standing | None, *, max_keys: int, limit: int
+        self, boxes: Iterable[Box], standing: Standing | None, *, max_keys: int, limit: int
     ) -> Overlap:
         """The constraints whose keys lie in boxes, of one key the newest first.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from memorykernel.core.admission import Fresh, NewRecord, admit_record
@@ -25,9 +25,9 @@ class Nowhere:
         return {}, False
 
     def find_rules(
-        self, boxes: Sequence[Box], standing: Standing | None, *, max_keys: int, limit: int
+        self, boxes: Iterable[Box], standing: Standing | None, *, max_keys: int, limit: int
     ) -> Overlap:
-        self.boxes += len(boxes)
+        self.boxes += len(list(boxes))
         return NONE
 
     def find_members(self, meetings: Iterable[Meeting], *, max_keys: int, limit: int) -> Overlap:

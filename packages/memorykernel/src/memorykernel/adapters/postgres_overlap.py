@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from functools import cache
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -105,12 +106,13 @@ class PostgresNearby:
         return {value: list(names)[:limit] for value, names in found.items()}, is_cut
 
     def find_rules(
-        self, boxes: Sequence[Box], standing: Standing | None, *, max_keys: int, limit: int
+        self, boxes: Iterable[Box], standing: Standing | None, *, max_keys: int, limit: int
     ) -> Overlap:
         """See `ports.Nearby`."""
         found: set[int] = set()
+        first = list(islice(boxes, max_keys + 1))
         left = max_keys
-        for statement, asked, together in _plan(boxes[:max_keys]):
+        for statement, asked, together in _plan(first[:max_keys]):
             rows = self._reading.read(statement, asked | {"limit": left + 1})
             found.update(
                 row[3]
@@ -122,7 +124,7 @@ class PostgresNearby:
             if left < 0:
                 break
         read = self._read_records(found, standing, limit)
-        return msgspec.structs.replace(read, is_cut=read.is_cut or left < 0 or len(boxes) > max_keys)
+        return msgspec.structs.replace(read, is_cut=read.is_cut or left < 0 or len(first) > max_keys)
 
     def find_members(self, meetings: Iterable[Meeting], *, max_keys: int, limit: int) -> Overlap:
         """See `ports.Nearby`."""

@@ -8,7 +8,7 @@ rotations of each other: of a box with one open field one index holds nothing el
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Final
 
@@ -86,7 +86,7 @@ class SqliteNearby:
         return {value: names[:limit] for value, names in found.items()}, is_cut
 
     def find_rules(
-        self, boxes: Sequence[Box], standing: Standing | None, *, max_keys: int, limit: int
+        self, boxes: Iterable[Box], standing: Standing | None, *, max_keys: int, limit: int
     ) -> Overlap:
         """See `ports.Nearby`."""
         found: set[int] = set()

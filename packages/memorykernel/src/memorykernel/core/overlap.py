@@ -10,7 +10,8 @@ share is asked for separately, and only for rules that could conflict: see `list
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import product
 from typing import Final, NamedTuple
 
@@ -28,6 +29,7 @@ from memorykernel.core.scope_pattern import (
 from memorykernel.core.vocabulary import Authority, Effect, Field, TruthStatus
 
 _MARKS: Final = "=^@*"
+_ONE: Final = 2
 _LAST: Final = chr(0x10FFFF)
 
 Order = tuple[int, int, int]
@@ -44,15 +46,28 @@ class KeyRange(NamedTuple):
     low: str
     high: str
 
-    @property
-    def is_one(self) -> bool:
-        """Whether it is one key."""
-        return self.low == self.high
-
 
 Box = tuple[KeyRange, KeyRange, KeyRange]
 """Ranges of the keys of the three fields."""
 
+_Shape = tuple[str, str, str]
+_SHAPES: Final[Sequence[tuple[_Shape, Specificity]]] = sorted(
+    (
+        (
+            (actor, action, resource),
+            Specificity(measure_keys((actor, action, resource)).level, int("^" in every)),
+        )
+        for every in product(_MARKS, repeat=len(FIELDS))
+        for actor, action, resource in (every,)
+    ),
+    key=lambda each: (-each[1].level, each[0]),
+)
+"""The shapes of scopes by their marks, the most specific first, with 1 for the length of any prefixes."""
+
+_OPEN: Final = {
+    **{each: [KeyRange(each, chr(ord(each) + 1))] for each in "=^@"},
+    ANY_KEY: [KeyRange(ANY_KEY, ANY_KEY)],
+}
 EVERY_KEY: Final = KeyRange(ANY_KEY, "_")
 
 
@@ -83,33 +98,31 @@ class Overlap(msgspec.Struct, frozen=True, kw_only=True):
     is_cut: bool
 
 
-def list_boxes(keys: Keys, groups: Groups, can_be: Callable[[Specificity], bool]) -> list[Box]:
+@cache
+def shapes_of(specificity: Specificity) -> tuple[_Shape, ...]:
+    """The shapes of the scopes that are as specific."""
+    wanted = Specificity(specificity.level, int(specificity.prefix_length > 0))
+    return tuple(shape for shape, found in _SHAPES if found == wanted)
+
+
+@cache
+def shapes_between(least: int, most: int) -> tuple[_Shape, ...]:
+    """The shapes of the scopes of some levels."""
+    return tuple(shape for shape, found in _SHAPES if least <= found.level <= most)
+
+
+def list_boxes(keys: Keys, groups: Groups, shapes: Iterable[_Shape]) -> Iterator[Box]:
     """Where the rules are that can match a question which a scope matches too.
 
     Args:
         keys: The scope's. groups: Those of the values that it names exactly.
-        can_be: Whether a rule is looked for: its specificity, with 1 instead of the length of its prefixes
-            when it has any.
-
-    Returns:
-        The narrowest first; a rule can be in several.
+        shapes: Of the rules, in this order.
     """
     options = [
         _list_ranges(key, groups.get((field, key[1:]), ())) for field, key in zip(FIELDS, keys, strict=True)
     ]
-    boxes: list[Box] = []
-    for shape in product(_MARKS, repeat=len(FIELDS)):
-        specificity = Specificity(measure_keys((shape[0], shape[1], shape[2])).level, int("^" in shape))
-        if can_be(specificity):
-            actor, action, resource = (option[mark] for option, mark in zip(options, shape, strict=True))
-            boxes += product(actor, action, resource)
-    return sorted(boxes, key=lambda box: -sum(each.is_one for each in box))
-
-
-def list_opposing(keys: Keys, groups: Groups, specificity: Specificity) -> list[Box]:
-    """`list_boxes` of rules that are as specific."""
-    shape = Specificity(specificity.level, int(specificity.prefix_length > 0))
-    return list_boxes(keys, groups, lambda each: each == shape)
+    for actor, action, resource in shapes:
+        yield from product(options[0][actor], options[1][action], options[2][resource])
 
 
 def list_exact_values(keys: Keys) -> list[Value]:
@@ -127,8 +140,14 @@ def choose_order(box: Box) -> tuple[Order, int]:
 
     Every order is a rotation: (0, 1, 2), (1, 2, 0) or (2, 0, 1).
     """
-    order = max(_ORDERS, key=lambda order: [_narrowness(box[each]) for each in order])
-    return order, next((n for n, each in enumerate(order) if not box[each].is_one), len(order))
+    return _choose_order(_narrowness(box[0]), _narrowness(box[1]), _narrowness(box[2]))
+
+
+@cache
+def _choose_order(*narrowness: int) -> tuple[Order, int]:
+    order = max(_ORDERS, key=lambda order: [narrowness[each] for each in order])
+    pinned = (place for place, each in enumerate(order) if narrowness[each] < _ONE)
+    return order, next(pinned, len(order))
 
 
 def list_meetings(one: Keys, other: Keys) -> Iterator[Meeting]:
@@ -151,8 +170,7 @@ def list_meetings(one: Keys, other: Keys) -> Iterator[Meeting]:
 def _list_ranges(key: str, groups: Collection[str]) -> dict[str, list[KeyRange]]:
     """By mark, where the keys are that can meet a key."""
     mark, value = key[0], key[1:]
-    ranges = {each: [KeyRange(each, chr(ord(each) + 1))] for each in _MARKS}
-    ranges[ANY_KEY] = [KeyRange(ANY_KEY, ANY_KEY)]
+    ranges = dict(_OPEN)
     if mark == "=":
         met = list_keys(value, groups)
         ranges |= {each: [KeyRange(found, found) for found in met if found[0] == each] for each in "=^@"}
@@ -169,6 +187,6 @@ def _beyond(prefix: str) -> str:
 
 
 def _narrowness(keys: KeyRange) -> int:
-    if keys.is_one:
-        return 2
+    if keys.low == keys.high:
+        return _ONE
     return 1 if len(keys.low) > 1 else 0

@@ -107,11 +107,11 @@ class RuleBook:
 
 def can_meet(one: Keys, other: Keys) -> bool:
     """Say whether two scopes can match the same question; a group can meet everything."""
-    return all(map(_can_meet, one, other))
+    return _can_meet(one[0], other[0]) and _can_meet(one[1], other[1]) and _can_meet(one[2], other[2])
 
 
 def _can_meet(one: str, other: str) -> bool:
-    if ANY_KEY in (one, other) or one == other or "@" in (one[0], other[0]):
+    if one in (other, ANY_KEY) or other == ANY_KEY or one[0] == "@" or other[0] == "@":
         return True
     if one[0] == other[0] == "^":
         return one[1:].startswith(other[1:]) or other[1:].startswith(one[1:])

@@ -12,9 +12,9 @@ It invents one only when more rules match a witness than are read for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import Final
 
 import msgspec
@@ -33,18 +33,23 @@ from memorykernel.core.overlap import (
     list_boxes,
     list_exact_values,
     list_meetings,
-    list_opposing,
+    shapes_between,
+    shapes_of,
 )
 from memorykernel.core.record import ConstraintContent, MembershipContent
 from memorykernel.core.rule_book import FIELDS, can_meet
-from memorykernel.core.scope_pattern import Keys, Specificity, encode_scope, measure_keys
+from memorykernel.core.scope_pattern import MAX_LEVEL_SUM, Keys, Specificity, encode_scope, measure_keys
 from memorykernel.core.stored_record import StoredRecord
+from memorykernel.core.validity import Precedence
 from memorykernel.core.vocabulary import Effect, TruthStatus
 from memorykernel.core.write_check import add_record, claim, describe_candidate, describe_stored, rank_rule
 from memorykernel.ports import Nearby
 
 MAX_SUPERSEDED: Final = 50
 """Around how many superseded records is looked: a write can supersede any number."""
+
+_MEMBERS_PER_KEY: Final = 10
+"""How many members are compared where one key is looked at: it happens inside one statement."""
 
 NOTHING: Final = Conflicts(conflicts=(), truncated=False)
 
@@ -115,6 +120,7 @@ class _Look:
     candidates: dict[str, Candidate] = field(default_factory=dict)
     supersessions: set[Supersession] = field(default_factory=set)
     joins: Groups = field(default_factory=dict)
+    ranks: dict[str, Precedence] = field(default_factory=dict)
 
     def around(self, new: Candidate) -> None:
         """Read what a new rule, or the rules that a new membership extends, can conflict with."""
@@ -126,7 +132,7 @@ class _Look:
             self._read_opponents(extended)
             for one, keys in extended:
                 # Two rules that reach the member together conflict unless something decided before.
-                if any(_oppose(one, other) and can_meet(keys, theirs) for other, theirs in extended):
+                if any(self._oppose(one, other) and can_meet(keys, theirs) for other, theirs in extended):
                     self._read_below([(one, keys)])
 
     def below(self, retired: Sequence[Candidate]) -> None:
@@ -198,32 +204,30 @@ class _Look:
 
     def _read_opponents(self, regions: Sequence[tuple[Candidate, Keys]]) -> None:
         """Read the rules that oppose rules inside regions of these, and who says that they meet."""
-        wanted: dict[Standing, dict[Box, None]] = {}
+        wanted: dict[Standing, list[Iterator[Box]]] = {}
         groups = self._list_groups(keys for _, keys in regions)
         for rule, keys in regions:
             standing = _stand_against(rule)
-            boxes = list_opposing(keys, groups, standing.specificity)
-            wanted.setdefault(standing, {}).update(dict.fromkeys(boxes))
+            boxes = list_boxes(keys, groups, shapes_of(standing.specificity))
+            wanted.setdefault(standing, []).append(boxes)
         found = [
             other
-            for standing, boxes_by in wanted.items()
-            for other in self._keep(self._find_rules(list(boxes_by), standing))
+            for standing, boxes_of in wanted.items()
+            for other in self._keep(self._find_rules(_distinct(boxes_of), standing))
         ]
         self._read_members(
             meeting
             for rule, keys in regions
             for other in found
-            if _oppose(rule, other)
+            if self._oppose(rule, other)
             for meeting in list_meetings(keys, _encode(other))
         )
 
     def _read_below(self, regions: Sequence[tuple[Candidate, Keys]]) -> None:
         """Read the rules that decide inside regions where the rule of each does not."""
         groups = self._list_groups(keys for _, keys in regions)
-        boxes = chain.from_iterable(
-            list_boxes(keys, groups, _is_at_most(_measure(rule).level)) for rule, keys in regions
-        )
-        found = self._keep(self._find_rules(list(dict.fromkeys(boxes)), None))
+        boxes = [list_boxes(keys, groups, shapes_between(0, _measure(rule).level)) for rule, keys in regions]
+        found = self._keep(self._find_rules(_distinct(boxes), None))
         self._read_members(
             meeting
             for _, keys in regions
@@ -235,11 +239,9 @@ class _Look:
         """Read every rule of at least a level that matches questions, and the memberships by which."""
         asked = [(f"={actor}", f"={action}", f"={resource}") for actor, action, resource in questions]
         groups = self._list_groups(asked)
-        boxes = chain.from_iterable(
-            list_boxes(keys, groups, lambda each: each.level >= least_level) for keys in asked
-        )
+        boxes = [list_boxes(keys, groups, shapes_between(least_level, MAX_LEVEL_SUM)) for keys in asked]
         most = self.bounds.max_matching
-        self._keep(self.nearby.find_rules(list(dict.fromkeys(boxes)), None, max_keys=most, limit=most))
+        self._keep(self.nearby.find_rules(_distinct(boxes), None, max_keys=most, limit=most))
         named = {
             (place, key[1:])
             for each in self.candidates.values()
@@ -262,7 +264,7 @@ class _Look:
         # The store does not know yet what the write says.
         return {each: {*groups.get(each, ()), *self.joins.get(each, ())} for each in values}
 
-    def _find_rules(self, boxes: Sequence[Box], standing: Standing | None) -> Overlap:
+    def _find_rules(self, boxes: Iterable[Box], standing: Standing | None) -> Overlap:
         bounds = self.bounds
         return self.nearby.find_rules(boxes, standing, max_keys=bounds.max_keys, limit=bounds.max_rules)
 
@@ -270,7 +272,20 @@ class _Look:
         asked = tuple(dict.fromkeys(meetings))
         if asked:
             most = self.bounds.max_members if limit is None else limit
-            self._keep(self.nearby.find_members(asked, max_keys=self.bounds.max_keys, limit=most))
+            keys = _MEMBERS_PER_KEY * self.bounds.max_keys
+            self._keep(self.nearby.find_members(asked, max_keys=keys, limit=most))
+
+    def _oppose(self, one: Candidate, other: Candidate) -> bool:
+        mine, yours = one.content, other.content
+        assert isinstance(mine, ConstraintContent)  # noqa: S101  # only rules are asked about
+        assert isinstance(yours, ConstraintContent)  # noqa: S101
+        return mine.effect is not yours.effect and self._rank(one) == self._rank(other)
+
+    def _rank(self, rule: Candidate) -> Precedence:
+        name = rule.memory_version_id
+        if name not in self.ranks:
+            self.ranks[name] = rank_rule(rule)
+        return self.ranks[name]
 
     def _keep(self, read: Overlap) -> tuple[Candidate, ...]:
         self.is_cut |= read.is_cut
@@ -298,15 +313,13 @@ def _measure(rule: Candidate) -> Specificity:
     return measure_keys(_encode(rule))
 
 
-def _is_at_most(level: int) -> Callable[[Specificity], bool]:
-    return lambda each: each.level <= level
-
-
-def _oppose(one: Candidate, other: Candidate) -> bool:
-    mine, yours = one.content, other.content
-    assert isinstance(mine, ConstraintContent)  # noqa: S101  # see above
-    assert isinstance(yours, ConstraintContent)  # noqa: S101
-    return mine.effect is not yours.effect and rank_rule(one) == rank_rule(other)
+def _distinct(boxes: Iterable[Iterable[Box]]) -> Iterator[Box]:
+    """Each box once, in turn from each, so that a bound leaves something of all."""
+    seen: set[Box] = set()
+    for each in chain.from_iterable(zip_longest(*boxes)):
+        if each is not None and each not in seen:
+            seen.add(each)
+            yield each
 
 
 def _stand_against(rule: Candidate) -> Standing:

@@ -26,13 +26,13 @@ MAX_NAMED: Final = 10
 """How many versions a warning or a refusal names at most."""
 
 IN_WRITE: Final = ConflictCheck(
-    max_keys=400,
-    max_rules=40,
+    max_keys=100,
+    max_rules=20,
     max_members=20,
-    max_matching=200,
+    max_matching=100,
     max_rounds=8,
     max_steps=4_000,
-    max_conflicts=MAX_NAMED,
+    max_conflicts=5,
 )
 """A write holds up others, so its check is bounded closer than one that is asked for."""
 
