@@ -1,7 +1,7 @@
 """A PostgreSQL server that holds each tenant's database as a database of its own.
 
 A connection is bound to one database, and no statement reaches into another: tenants are as far apart as
-files are, and each can be dumped, restored and dropped alone (ADR 0016).
+files are, and each can be dumped, restored and dropped alone (ADR 0017).
 """
 
 from __future__ import annotations
