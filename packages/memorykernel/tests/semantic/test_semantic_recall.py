@@ -184,6 +184,20 @@ def test_a_damaged_file_beside_is_named_with_its_remedy(meanings: Any) -> None:
         meanings.recall("usb drive")
 
 
+def test_a_store_that_lacks_records_is_not_searched(meanings: Any) -> None:
+    meanings.add("usb drive")
+    meanings.add("usb drive")
+    meanings.kernel.file.close()
+    with closing(sqlite3.connect(meanings.path)) as connection, connection:
+        connection.execute("DROP TRIGGER records_no_DELETE")
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("DELETE FROM records WHERE record_seq = 1")
+    with pytest.raises(
+        QueryFailed, match="expected 2 behind number 0, got 1; find the damage with 'mk verify'"
+    ):
+        meanings.recall("usb drive")
+
+
 def test_exclusions_are_listed_page_by_page(meanings: Any) -> None:
     for _ in range(30):
         meanings.add("usb drive", truth_status="retracted")

@@ -28,6 +28,9 @@ from memorykernel.ports import TextOfRecord
 
 SUFFIX: Final = ".vectors"
 
+_SLICE: Final = 50_000
+"""How many records are read at once; their vectors are 20 MB."""
+
 _SCHEMA: Final = (
     "PRAGMA journal_mode = WAL",
     """CREATE TABLE IF NOT EXISTS models (
@@ -49,7 +52,7 @@ WHERE memory_version_id <> excluded.memory_version_id OR length(vector) <> {DIME
 """  # noqa: S608  # constants
 _READ: Final = f"""
 SELECT record_seq, memory_version_id, vector FROM vectors
-WHERE model_seq = {_MODEL} AND record_seq BETWEEN ? AND ?
+WHERE model_seq = {_MODEL} AND record_seq > ? AND record_seq <= ?
 """  # noqa: S608  # constants
 _RECORDS: Final = """
 SELECT memory_version_id, record_type FROM records
@@ -102,7 +105,8 @@ class SqliteVectors:
             connection.execute(_ADD_MODEL, self._model)
             connection.executemany(_KEEP, rows)
         # What counts is what the file has: another process may have been first.
-        self._take_over()
+        numbers = [each.record_seq for each, _ in vectors]
+        self._take_over(min(numbers) - 1, max(numbers))
 
     def drop(self) -> None:
         """See `ports.Vectors`."""
@@ -133,22 +137,31 @@ class SqliteVectors:
 
     def _read_on(self, known: Snapshot) -> None:
         """Bring the matrix up to a state; then look for vectors that other processes made meanwhile."""
-        before = self._matrix.size
-        if known.newest_record_seq > before:
-            with self._reading() as connection:
-                rows = connection.execute(_RECORDS, (before, known.newest_record_seq)).fetchall()
-            self._matrix.extend([RecordType(record_type) for _, record_type in rows])
-            self._missing |= {before + offset: name for offset, (name, _) in enumerate(rows, start=1)}
+        while (first := self._matrix.size) < known.newest_record_seq:
+            # Some at a time: what was read stays when the work is stopped at its deadline.
+            last = min(first + _SLICE, known.newest_record_seq)
+            self._read_slice(first, last)
+            self._take_over(first, last)
         if self._missing:
-            self._take_over()
+            self._take_over(next(iter(self._missing)) - 1, self._matrix.size)
 
-    def _take_over(self) -> None:
+    def _read_slice(self, after: int, last: int) -> None:
+        with self._reading() as connection:
+            rows = connection.execute(_RECORDS, (after, last)).fetchall()
+        if len(rows) != last - after:
+            raise QueryFailed(
+                f"records are missing: expected {last - after} behind number {after}, got {len(rows)};"
+                " find the damage with 'mk verify'"
+            )
+        self._matrix.extend([RecordType(record_type) for _, record_type in rows])
+        self._missing |= {seq: name for seq, (name, _) in enumerate(rows, start=after + 1)}
+
+    def _take_over(self, after: int, last: int) -> None:
         """Take the vectors of missing records out of the file beside the store."""
         if not self._path.exists():
             return
-        bounds = (next(iter(self._missing)), self._matrix.size)
         with self._beside() as connection:
-            rows = connection.execute(_READ, (*self._model, *bounds)).fetchall()
+            rows = connection.execute(_READ, (*self._model, after, last)).fetchall()
         fitting = [
             (seq, vector)
             for seq, name, vector in rows
