@@ -96,9 +96,9 @@ pool (slot, rank, record_seq) AS MATERIALIZED (
   WHERE q.held <= q.room
 ),
 ranked (record_seq, matched, standing, rank) AS MATERIALIZED (
-  SELECT p.record_seq, (SELECT count(*) FROM queue q WHERE EXISTS (
-    SELECT 1 FROM postings o
-    WHERE o.word = q.word AND o.slot = p.slot AND o.rank = p.rank AND o.record_seq = p.record_seq)),
+  SELECT p.record_seq, (
+    SELECT count(*) FROM queue q CROSS JOIN postings o
+    WHERE o.word = q.word AND o.slot = p.slot AND o.rank = p.rank AND o.record_seq = p.record_seq),
     substr(p.rank, 17), substr(p.rank, 1, 16)
   FROM pool p
 ),
