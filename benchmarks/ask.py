@@ -218,7 +218,7 @@ def _question(number: int, size: int) -> Ask:
 
 
 @contextmanager
-def serving(path: Path, *options: str) -> Iterator[http.client.HTTPConnection]:
+def serving(path: Path | str, *options: str) -> Iterator[http.client.HTTPConnection]:
     """A running `mk serve` on a store, and one connection to it."""
     command = [sys.executable, "-c", "from memorykernel.cli import main; main()", "serve"]
     arguments = ["--db", str(path), "--bind", "127.0.0.1:0", *options]

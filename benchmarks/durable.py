@@ -1,18 +1,8 @@
 """Durable answers a second over HTTP: many clients, each asks again as soon as it is answered.
 
 Every answer is on disk when it leaves (synchronous=FULL, group commit). Beside it the same without fsync, and
-what one fsync for each answer could reach at best: one over this run's fdatasync. The clients are one event
-loop on the same two cores.
-
-The goal is missed. What one process does for an answer at 100,000 records, in microseconds of processor time,
-measured while other programs kept both cores busy: 500 in all, 610 before temporary tables stayed in memory.
-
-    event loop   110   20 of them system calls: HTTP, routing, limits, counting
-    reader       290   strict JSON, evidence, rules, encoding; 230 when it does not share the interpreter
-    committer     95   55 of them system calls: writing the log
-
-The 410 that are not system calls share one interpreter, so one process cannot pass about 2,400 answers a
-second at this speed. Two workers have an interpreter each.
+what one fsync for each answer could reach at best: one over this run's fdatasync. Then the same on a server
+of PostgreSQL, beside one commit for each answer there. The clients are one event loop on the same two cores.
 """
 
 from __future__ import annotations
@@ -26,9 +16,14 @@ from pathlib import Path
 from typing import Final, cast
 
 import uvloop
+from memorykernel.adapters.postgres_group import PostgresGroup
+from memorykernel.core.question import PolicyQuestion
+from memorykernel.core.stored_question import StoredQuestion
+from memorykernel.wiring import import_file, open_moving, write_export
 
 from benchmarks.ask import copy_store, question_body, serving
 from benchmarks.limit import load_limits
+from packages.memorykernel.tests.postgres_cluster import running_cluster
 
 _CLIENTS: Final = 48
 _GOAL_RATE: Final = ">= 3000"
@@ -58,7 +53,43 @@ def run(data_dir: Path | None, quick: bool) -> list[dict[str, object]]:
                 uvloop.run(_load(connection, size, 500))
                 seconds, times = uvloop.run(_load(connection, size, rounds))
         rows += _describe(f"ask over HTTP, {variant}, {size:,} records, {_CLIENTS} clients", seconds, times)
+    with tempfile.TemporaryDirectory(prefix="durable-") as folder:
+        rows += _measure_postgresql(Path(folder), size, rounds)
     return rows
+
+
+def _measure_postgresql(folder: Path, size: int, rounds: int) -> list[dict[str, object]]:
+    """The same on a server of PostgreSQL, and beside it one commit for each answer, without HTTP."""
+    with running_cluster() as server:
+        location = server.make_schema()
+        bundle = folder / "bundle.tar"
+        file = copy_store(size, folder)
+        write_export(open_moving(file), bundle, exported_at=None, sign_key=None, recipients=[])
+        import_file(open_moving(location), bundle, verify_key=None, identity=None)
+        server.execute("ANALYZE")
+        with serving(location) as connection:
+            uvloop.run(_load(connection, size, 500))
+            seconds, times = uvloop.run(_load(connection, size, rounds))
+        name = f"ask over HTTP on PostgreSQL, durable, {size:,} records, {_CLIENTS} clients"
+        rows = _describe(name, seconds, times)
+        one_each = _time_one_commit_each(location, min(rounds, 1000))
+    rows[0]["limit"] = {"one_commit_each_without_http": one_each}
+    rows[0]["name"] = str(rows[0]["name"]).replace("one fdatasync each", "one commit each, without HTTP")
+    return rows
+
+
+def _time_one_commit_each(location: str, rounds: int) -> float:
+    """How many answers a second are kept when each has a commit, and an fsync, of its own."""
+    group = PostgresGroup(location, max_group=1)
+    question = PolicyQuestion(text="?", actor="a", action="b", resource="c", as_of_us=0)
+    asked = StoredQuestion(ruleset="ordering.v3", head="00" * 32, question=question)
+    begun = time.perf_counter()
+    tickets = [group.begin_answer(f"cpkg_{number}", bytes(2000), asked) for number in range(rounds)]
+    for ticket in tickets:
+        ticket.wait()
+    seconds = time.perf_counter() - begun
+    group.close()
+    return rounds / seconds
 
 
 def _describe(name: str, seconds: float, times: list[float]) -> list[dict[str, object]]:
