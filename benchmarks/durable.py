@@ -3,6 +3,16 @@
 Every answer is on disk when it leaves (synchronous=FULL, group commit). Beside it the same without fsync, and
 what one fsync for each answer could reach at best: one over this run's fdatasync. Then the same on a server
 of PostgreSQL, beside one commit for each answer there. The clients are one event loop on the same two cores.
+
+The goal is missed. What one process does for an answer at 100,000 records, in microseconds of processor time,
+measured while other programs kept both cores busy: 500 in all, 610 before temporary tables stayed in memory.
+
+    event loop   110   20 of them system calls: HTTP, routing, limits, counting
+    reader       290   strict JSON, evidence, rules, encoding; 230 when it does not share the interpreter
+    committer     95   55 of them system calls: writing the log
+
+The 410 that are not system calls share one interpreter, so one process cannot pass about 2,400 answers a
+second at this speed. Two workers have an interpreter each.
 """
 
 from __future__ import annotations
