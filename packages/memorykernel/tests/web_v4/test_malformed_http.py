@@ -95,3 +95,38 @@ def test_two_hosts_are_refused_and_the_connection_goes_on(server: Any, edge: Any
             assert body["service_contract_version"] == server.contract
         raw.sendall(edge.head("GET", "/v1/health"))
         assert edge.read(raw)[0] == 200
+
+
+def test_who_goes_on_sending_still_reads_the_refusal(server: Any, edge: Any) -> None:
+    with edge.connect(server) as raw:
+        raw.sendall(MALFORMED["header"])
+        for _ in range(64):
+            raw.sendall(bytes(65536))
+        (refusal,) = read_all(raw)
+    check_refusal(server, refusal)
+
+
+OFFER = {
+    "websocket": {"connection": "Upgrade", "upgrade": "websocket"},
+    "HTTP/2": {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2_settings": "AAMAAABkAAQ"},
+}
+
+
+@pytest.mark.parametrize("offer", OFFER)
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_an_offer_of_another_protocol_is_ignored_and_the_body_read(
+    server: Any, kit: Any, edge: Any, offer: str, is_chunked: bool
+) -> None:
+    asked = {**kit.ask(as_of=None), "padding": "x" * 500_000}
+    one = edge.post("/v1/query/ask", asked, **OFFER[offer])
+    if is_chunked:
+        head, _, body = one.partition(b"\r\n\r\n")
+        kept = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-length")]
+        chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        one = b"\r\n".join([*kept, b"Transfer-Encoding: chunked", b"", chunks])
+    last = edge.head("GET", "/v1/health", connection="Upgrade, close", upgrade="h2c")
+    with edge.connect(server) as raw:
+        raw.sendall(one * 3 + last)
+        replies = read_all(raw)
+    assert [each[:13] for each in replies] == [b"HTTP/1.1 200 "] * 4
+    assert all(b'"ruleset_version"' in each for each in replies[:3])

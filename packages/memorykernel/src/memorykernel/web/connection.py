@@ -7,6 +7,8 @@
 - Connections beyond the cap get one envelope that says so; far beyond it they are closed at once.
 - What is no HTTP is told so in an envelope, behind the replies to the requests before it, and ends the
   connection. uvicorn would say it in plain text, ahead of replies that others on the connection wait for.
+- An offer to change to another protocol is ignored, as RFC 9110 (7.8) allows: some clients make it with every
+  request. The parser stops there, and would take the body for the next request.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+import httptools
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -23,6 +26,9 @@ from memorykernel.web.arrival import ARRIVED
 
 MAX_HEAD_BYTES: Final = 65_536
 STALLED_S: Final = 30.0
+_MAX_UNREAD_BYTES: Final = 8 * 1024 * 1024
+"""How much who was refused may go on sending."""
+
 MAX_CONNECTIONS: Final = 1000
 SURPLUS: Final = 100
 """How many connections beyond the cap are told so."""
@@ -33,7 +39,8 @@ _MALFORMED: Final = (
 )
 
 _ANSWER_S: Final = 1.0
-"""How much later than the application answers it a slow body is cut; how long a surplus request may take."""
+"""How much later than the application answers it a slow body is cut; how long a surplus request may take, and
+how long who was refused may go on sending before the refusal is taken back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +110,21 @@ def make_protocol(limits: ConnectionLimits) -> type[HttpToolsProtocol]:
     return _Limited
 
 
+class _Parser(httptools.HttpRequestParser):
+    """Goes on behind a head that offers another protocol."""
+
+    def __init__(self, connection: LimitedConnection) -> None:
+        super().__init__(connection)
+        self._connection = connection
+
+    def feed_data(self, data: Any) -> None:
+        """Parse what arrived."""
+        try:
+            super().feed_data(data)
+        except httptools.HttpParserUpgrade as stop:
+            self._connection.ignore_offer(bytes(data[stop.args[0] :]))
+
+
 class LimitedConnection(HttpToolsProtocol):
     """A connection that ends itself."""
 
@@ -110,6 +132,8 @@ class LimitedConnection(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.parser = _Parser(self)
+        self._is_behind_offer = False
         self._cut: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._head_bytes = 0
@@ -118,6 +142,7 @@ class LimitedConnection(HttpToolsProtocol):
         self._is_shared = False
         self._is_malformed = False
         self._unanswered = 0
+        self._unread_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
@@ -136,11 +161,14 @@ class LimitedConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._is_malformed:
-            return  # nobody knows where the next request begins
+        if self._is_malformed:  # nobody knows where the next request begins
+            self._unread_bytes += len(data)
+            if self._unread_bytes > _MAX_UNREAD_BYTES:
+                self.transport.abort()
+            return
         was_in_head, self._is_shared = self._in_head, False
         super().data_received(data)
-        if self.transport.is_closing():
+        if self._has_ended:
             return
         if not self._in_message:
             self._disarm()
@@ -155,18 +183,50 @@ class LimitedConnection(HttpToolsProtocol):
             self._disarm()
             self._arm(self.limits.arrival_s + _ANSWER_S, "slow")
 
+    def ignore_offer(self, rest: bytes) -> None:
+        """Read on behind a head that offered another protocol, by a parser that did not see it.
+
+        Args:
+            rest: What arrived behind that head.
+        """
+        framing = [
+            b"%b: %b\r\n" % header
+            for header in self.headers
+            if header[0] in (b"content-length", b"transfer-encoding")
+        ]
+        self.parser = _Parser(self)
+        self._is_behind_offer = True
+        self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(framing))
+        self._is_behind_offer = False
+        if rest:
+            self.parser.feed_data(rest)
+
     def on_message_begin(self) -> None:
+        if self._is_behind_offer:
+            return
         self._in_message = self._in_head = True
         self._head_bytes = 0
         super().on_message_begin()
 
+    def on_url(self, url: bytes) -> None:
+        if not self._is_behind_offer:
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._is_behind_offer:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
+        if self._is_behind_offer:
+            return
         super().on_headers_complete()
         self.cycle.transport = _Joined(self.cycle, self.transport)
         self._in_head = False
         self._unanswered += 1
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return  # the head alone; see `ignore_offer`
         self._in_message = False
         self._is_shared = True
         self.scope[ARRIVED] = True  # type: ignore[typeddict-unknown-key]  # ours
@@ -197,6 +257,10 @@ class LimitedConnection(HttpToolsProtocol):
         # Closing would wait for a reader of what is still buffered, who may never come.
         self.transport.abort()
 
+    @property
+    def _has_ended(self) -> bool:
+        return self._is_malformed or self.transport.is_closing()
+
     def _drop_newest(self) -> None:
         """Forget the request whose body turned out to be malformed: the refusal is its reply."""
         self._unanswered -= 1
@@ -211,7 +275,14 @@ class LimitedConnection(HttpToolsProtocol):
         if not self.transport.is_closing():
             body = self.limits.malformed
             self.transport.write(_MALFORMED % (len(body), body))
-            self.transport.close()
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Close when the other side has, or soon: closing on unread data would take the reply back."""
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._disarm()
+        self._cut = self.loop.call_later(_ANSWER_S, self.transport.abort)
 
     def _resume(self) -> None:
         if self._stalled is not None:
