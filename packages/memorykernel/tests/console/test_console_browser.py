@@ -191,7 +191,7 @@ def test_every_page_fits_and_reads_in_both_themes(
         assert page.evaluate(_CONTRAST) == [], kind
         assert page.locator("h1").count() == 1, kind
         assert page.locator("script, [style]").count() == 0, kind
-        page.screenshot(path=SCREENSHOTS / f"console-{kind}-{name}.png", full_page=True)
+        page.screenshot(path=SCREENSHOTS / f"console-{kind}-{name}.png", full_page=True, caret="initial")
 
 
 def test_an_answer_is_drawn_and_told_in_words(open_page: OpenPage) -> None:

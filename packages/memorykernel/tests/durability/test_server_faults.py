@@ -47,8 +47,8 @@ class Load:
         else:
             path, body = "/v1/query/ask", self._kit.ask(text=f"question {client}-{number}")
         connection.request("POST", path, json.dumps(body), HEADERS)
-        response = connection.getresponse()
-        data = json.loads(response.read())["data"]
+        with connection.getresponse() as response:  # the connection closes no reply that breaks off
+            data = json.loads(response.read())["data"]
         if number % 8 == 0:
             self.records.append(data["memory_version_id"])
         else:

@@ -100,9 +100,10 @@ def main() -> None:
         _fail(error.message, _choose_exit_code(error))
     except BrokenPipeError:
         # The reader of our output went away, as `head` does; there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(3)
     except OSError as error:
+        _drop_output()
         what = f"'{error.filename}'" if error.filename else "the output"
         _fail(f"{what} cannot be read or written: {explain_fault(error)}", 3)
     except Exception as error:  # noqa: BLE001  # the one boundary: users get a line, not a trace
@@ -117,6 +118,11 @@ def _offer_json(command: object) -> None:
     elif isinstance(command, TyperCommand) and not any("--json" in each.opts for each in command.params):
         option = TyperOption(param_decls=["--json"], is_flag=True, expose_value=False, help=_JSON_HELP)
         command.params.append(option)
+
+
+def _drop_output() -> None:
+    """Forget what could not be written: Python would try again at its end, and exit with 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, exit_code: int) -> None:
