@@ -265,7 +265,7 @@ def test_who_asks_for_tokens_lets_in_by_a_token_and_out_again(
         page.wait_for_selector("#login-title")
         for check in (_OUTSIDE, _NAMELESS, _CONTRAST):
             assert page.evaluate(check) == []
-        page.screenshot(path=SCREENSHOTS / "console-login-narrow.png", full_page=True)
+        page.screenshot(path=SCREENSHOTS / "console-login-narrow.png", full_page=True, caret="initial")
         assert page.evaluate("document.activeElement.name") == "token"
         page.keyboard.type("mk_wrong")
         page.keyboard.press("Enter")
