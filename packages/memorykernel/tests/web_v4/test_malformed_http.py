@@ -106,6 +106,20 @@ def test_who_goes_on_sending_still_reads_the_refusal(server: Any, edge: Any) -> 
     check_refusal(server, refusal)
 
 
+OFFERS = 2000
+"""More than any call stack is deep."""
+
+
+def test_any_number_of_offers_at_once_is_ignored(server: Any, edge: Any) -> None:
+    one = edge.head("GET", "/v1/health", connection="Upgrade", upgrade="h2c")
+    last = edge.head("GET", "/v1/health", connection="Upgrade, close", upgrade="h2c")
+    with edge.connect(server) as raw:
+        raw.sendall(one * OFFERS + last)
+        replies = read_all(raw)
+    assert {each[:13] for each in replies} == {b"HTTP/1.1 200 "}
+    assert len(replies) == OFFERS + 1
+
+
 OFFER = {
     "websocket": {"connection": "Upgrade", "upgrade": "websocket"},
     "HTTP/2": {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2_settings": "AAMAAABkAAQ"},

@@ -118,11 +118,20 @@ class _Parser(httptools.HttpRequestParser):
         self._connection = connection
 
     def feed_data(self, data: Any) -> None:
-        """Parse what arrived."""
+        """Parse what arrived: in a loop, since there can be as many offers in it as requests."""
+        parser, rest = self, memoryview(data)
+        while (behind := parser._find_offer(rest)) is not None:
+            parser, rest = self._connection.ignore_offer(), rest[behind:]
+            if not rest:
+                return
+
+    def _find_offer(self, data: memoryview) -> int | None:
+        """Parse up to a head with an offer: where it ends; None when there is none."""
         try:
             super().feed_data(data)
         except httptools.HttpParserUpgrade as stop:
-            self._connection.ignore_offer(bytes(data[stop.args[0] :]))
+            return int(stop.args[0])
+        return None
 
 
 class LimitedConnection(HttpToolsProtocol):
@@ -183,23 +192,18 @@ class LimitedConnection(HttpToolsProtocol):
             self._disarm()
             self._arm(self.limits.arrival_s + _ANSWER_S, "slow")
 
-    def ignore_offer(self, rest: bytes) -> None:
-        """Read on behind a head that offered another protocol, by a parser that did not see it.
-
-        Args:
-            rest: What arrived behind that head.
-        """
+    def ignore_offer(self) -> _Parser:
+        """A parser for what is behind a head that offered another protocol: one that did not see it."""
         framing = [
             b"%b: %b\r\n" % header
             for header in self.headers
             if header[0] in (b"content-length", b"transfer-encoding")
         ]
-        self.parser = _Parser(self)
+        self.parser = parser = _Parser(self)
         self._is_behind_offer = True
-        self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(framing))
+        parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(framing))
         self._is_behind_offer = False
-        if rest:
-            self.parser.feed_data(rest)
+        return parser
 
     def on_message_begin(self) -> None:
         if self._is_behind_offer:
