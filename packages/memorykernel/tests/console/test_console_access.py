@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import msgspec
 import pytest
 from memorykernel import Kernel
+from memorykernel.adapters.access_file import change_access
 from memorykernel.adapters.session_folder import LASTS_US, MAX_PER_TOKEN, SessionFolder
+from memorykernel.core.access import AccessList, TokenScope
 from memorykernel.surface import Provenance
 from memorykernel.web.console.door import choose_way
 
@@ -177,11 +180,33 @@ def test_a_revoked_token_ends_its_sessions(guarded: Guarded, kit: Any, run_mk: A
     assert until(lambda: guarded.call("GET", "/console", Cookie=cookie)[0] == 303)
 
 
+def test_a_session_is_no_more_than_its_token_is_now(tmp_path: Path, kit: Any) -> None:
+    access = tmp_path / "access.toml"
+    tokens = {who: add_token(kit, access, "default", "read") for who in ("moved", "lowered")}
+    with kit.serve(tmp_path / "m.db", "--access", str(access), "--console") as server:
+        here = Guarded(server.url, access, tokens)
+        cookies = {who: here.sign_in(who) for who in tokens}
+
+        def edit(before: AccessList) -> AccessList:
+            moved, lowered = before.tokens
+            other = msgspec.structs.replace(moved, tenant="acme")
+            return AccessList((other, msgspec.structs.replace(lowered, scopes=(TokenScope.WRITE,))))
+
+        change_access(access, edit)
+        for who, finding in (("moved", "another tenant"), ("lowered", "the scope &#39;read&#39;")):
+            assert until(lambda who=who: here.call("GET", "/console", Cookie=cookies[who])[0] == 403)
+            assert finding in here.call("GET", "/console", Cookie=cookies[who])[2]
+
+
 def test_another_site_can_neither_sign_in_nor_out_nor_ask(guarded: Guarded) -> None:
     cookie = guarded.sign_in("red")
     sent = {"token": guarded.tokens["red"], "actor": "a", "action": "b", "resource": "c", "text": "d"}
     for path in ("/console/login", "/console/logout", "/console/ask", "/console/recall"):
-        for name, value in (("Origin", "https://evil.example"), ("Sec_Fetch_Site", "cross-site")):
+        for name, value in (
+            ("Origin", "https://evil.example"),
+            ("Origin", "http://["),
+            ("Sec_Fetch_Site", "cross-site"),
+        ):
             status, headers, page = guarded.call("POST", path, sent, Cookie=cookie, **{name: value})
             assert (status, "set-cookie" in headers) == (403, False), path
             assert "another site" in page

@@ -50,10 +50,19 @@ def require_token(access: AccessList, authorization: str | None, path: str) -> T
     entry = access.find(token) if scheme.lower() == _SCHEME and len(token) <= MAX_TOKEN else None
     if entry is None:
         raise Unauthenticated("the token is not known; ask the operator for one that 'mk tokens add' printed")
+    require_scope(entry, path)
+    return entry
+
+
+def require_scope(entry: TokenEntry, path: str) -> None:
+    """Pass when a token has the scope of a path.
+
+    Raises:
+        Forbidden: It lacks it.
+    """
     needed = find_scope(path)
     if needed not in entry.scopes:
         raise Forbidden(f"the token does not have the scope '{needed}'; use one that does", {"scope": needed})
-    return entry
 
 
 class HostCheck:

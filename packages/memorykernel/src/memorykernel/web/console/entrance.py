@@ -2,7 +2,7 @@
 
 The browser gets a random session key, never the token, in a cookie that scripts cannot read and that no other
 site can make it send. A session is looked up at every request and its token in the newest access list: who
-signed out, whose session is over, and whose token was revoked, is outside at once.
+signed out, whose session is over, and whose token was revoked or may not read any more, is outside at once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from starlette.requests import Request
 from memorykernel.core.access import TokenEntry
 from memorykernel.errors import Forbidden, Unauthenticated
 from memorykernel.ports import Clock
-from memorykernel.web.access import AccessSource, require_token
+from memorykernel.web.access import AccessSource, require_scope, require_token
 from memorykernel.web.console.site import Site
 
 COOKIE: Final = "memorykernel_console"
@@ -110,6 +110,7 @@ class GuardedEntrance:
         entry = None if token_id is None else self._source.load().get(token_id)
         if entry is None:
             raise Unauthenticated("nobody is signed in, or the session is over; sign in")
+        self._require_reader(entry)
         return Visit(site=await self._find_site(entry.tenant), visitor=entry)
 
     def sign_in(self, token: str) -> tuple[TokenEntry, str]:
@@ -120,13 +121,18 @@ class GuardedEntrance:
             Forbidden: It may not read, or is for another tenant than this server has.
         """
         entry = require_token(self._source.load(), f"Bearer {token}", _READING)
-        if self._only_tenant not in (None, entry.tenant):
-            raise Forbidden("the token is for another tenant than this server has; use that tenant's server")
+        self._require_reader(entry)
         return entry, self._sessions.begin(entry.id, self._clock.now_us())
 
     def sign_out(self, request: Request) -> None:
         """End the session of a request, if it has one."""
         self._sessions.end(request.cookies.get(COOKIE, ""))
+
+    def _require_reader(self, entry: TokenEntry) -> None:
+        # At every request: what an entry says can have changed since its session began.
+        require_scope(entry, _READING)
+        if self._only_tenant not in (None, entry.tenant):
+            raise Forbidden("the token is for another tenant than this server has; use that tenant's server")
 
     async def _find_site(self, tenant: str) -> Site:
         if tenant not in self._sites:

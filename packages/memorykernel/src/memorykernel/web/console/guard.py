@@ -73,4 +73,7 @@ def _is_own_origin(headers: Headers, host: str) -> bool:
     origin = headers.get("origin")
     if site is not None and site not in _OWN_SITES:
         return False
-    return origin is None or urlsplit(origin).netloc.lower() == host.lower()
+    try:
+        return origin is None or urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:  # it is none
+        return False
