@@ -119,6 +119,23 @@ def test_every_search_finds_what_the_specification_says(world: Any, seed: int) -
     assert max(pages) > 2
 
 
+def test_long_words_queue_by_the_names_that_the_lists_have(world: Any, kit: Any) -> None:
+    kernel = world.open()
+    long, short = "a" * 70, "bbb"
+    for number in range(6):
+        kit.add(kernel, kit.summary(f"{long} {number}"))
+        kit.add(kernel, kit.summary(f"{short} {number}"))
+    question = RecallQuestion(text=f"{long} {short}", record_types=(), as_of_us=2**52)
+    assert compare(kernel, question, TIGHT, None) > 1
+    evidence = kernel.asking.memory.search_records(plan_search(question, TIGHT))
+    (told,) = (
+        each
+        for each in resolve_recall_v3(question, evidence, TIGHT).ordering_trace
+        if each.startswith("limit: the best records")
+    )
+    assert "'aaa" in told
+
+
 def test_the_order_of_writing_changes_nothing_but_the_state(world: Any) -> None:
     dice = random.Random(7)
     records = [deal_record(dice, 0)] + [deal_record(dice, 10 * number) for number in range(1, 40)]

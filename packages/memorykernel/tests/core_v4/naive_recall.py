@@ -45,6 +45,11 @@ def spec_words(text: str) -> list[str]:
     return list(dict.fromkeys(text.lower().split()))
 
 
+def spec_name(word: str) -> str:
+    """What the lists call a word."""
+    return word if len(word) <= 64 else f"~{hashlib.sha256(word.encode()).hexdigest()}"
+
+
 def spec_text(record: Candidate) -> str:
     """What a record is found by."""
     content = record.content
@@ -70,7 +75,8 @@ def spec_search(
     found: dict[str, Candidate] = {}
     room, complete = bounds.max_read, len(asked) == len(words)
     counted = {word: min(len(listed), bounds.max_read + 1) for word, listed in lists.items()}
-    for word in sorted((word for word in words if lists[word]), key=lambda word: (counted[word], word)):
+    queue = sorted((counted[word], spec_name(word), word) for word in words if lists[word])
+    for _, _, word in queue:
         if room >= len(lists[word]):
             found |= {each.memory_version_id: each for each in lists[word]}
             room -= len(lists[word])

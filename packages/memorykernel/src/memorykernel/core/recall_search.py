@@ -4,7 +4,7 @@ The rule, which every store follows to the letter:
 
 1. The words of the question are looked up, the first `max_words` of them.
 2. They queue, the rarest first: by how many records of the types and of the state have them, as far as
-   `max_read`; then by the word. What is behind `max_read` is "more".
+   `max_read`; then by the word, as `posting.index_word` names it. What is behind `max_read` is "more".
 3. As many lists are read as have room for `max_read` entries together. A list that fits is read whole. The
    first one that does not is cut: its best entries in effect at as_of fill what room there is, in the order
    of `posting`: by tier, then by rank. The words behind it find nothing, they only rank.
@@ -23,6 +23,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from memorykernel.core.evidence import WordCount
+from memorykernel.core.posting import index_word
 from memorykernel.core.vocabulary import RecordType
 
 
@@ -76,7 +77,7 @@ def plan_reading(words: Iterable[WordCount], max_read: int) -> Reading:
         words: Those that any record has; more than `max_read` records count as `max_read` + 1.
         max_read: As in `SearchBounds`.
     """
-    queue = sorted((each for each in words if each.held), key=lambda each: (each.held, each.word))
+    queue = sorted((each for each in words if each.held), key=lambda each: (each.held, index_word(each.word)))
     whole: list[WordCount] = []
     rest: list[WordCount] = []
     room = max_read
