@@ -92,6 +92,21 @@ def test_a_schema_from_the_future_is_unavailable(world: Any, kit: Any) -> None:
         ask(world.open(migrate=False), kit.ask())
 
 
+def test_a_schema_4_that_was_not_final_is_refused_and_left_alone(world: Any, kit: Any) -> None:
+    world.open().file.close()
+    world.stranger.tamper("DROP TABLE postings")
+    kernel = world.open(migrate=False)
+    for attempt in (
+        kernel.schema_care.load_status,
+        kernel.schema_care.check_ready,
+        lambda: kernel.schema_care.migrate(dry_run=False),
+        lambda: kit.add(kernel, kit.constraint()),
+    ):
+        with pytest.raises(SchemaUnavailable, match="made before schema 4 was final"):
+            attempt()
+    assert "postings" in world.stranger.refusal("SELECT * FROM postings")
+
+
 def test_a_failing_migration_leaves_nothing_behind(world: Any) -> None:
     kernel = world.open("v1", schema_version=2)
     world.stranger.run("CREATE TABLE record_terms (in_the_way INTEGER)")

@@ -30,13 +30,14 @@ from memorykernel.adapters.postgres_postings import POSTINGS, create_postings
 from memorykernel.adapters.postgres_terms import index_every_record
 from memorykernel.core.chain import GENESIS_ANSWERS, GENESIS_MEMORY
 from memorykernel.core.instant import format_instant
-from memorykernel.core.schema_status import SchemaStatus, compare_schema
+from memorykernel.core.schema_status import SchemaStatus, compare_schema, require_lists
 from memorykernel.errors import MigrationFailed, SchemaUnavailable
 
 LOCK_SCHEMA: Final = f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, 0);"
 """What a migration's transaction is opened with: one at a time."""
 
 _OURS: Final = "memorykernel"
+_LISTS_SCHEMA: Final = 4
 
 _MEMORY: Final = """
 CREATE TABLE schema_migrations (version integer PRIMARY KEY, applied_at text COLLATE "C" NOT NULL);
@@ -178,7 +179,8 @@ FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
 
 _LOOK: Final = """
 SELECT current_setting('server_encoding'), count(c.oid),
-  max(obj_description(c.oid, 'pg_class')) FILTER (WHERE c.relname = 'schema_migrations')
+  max(obj_description(c.oid, 'pg_class')) FILTER (WHERE c.relname = 'schema_migrations'),
+  count(*) FILTER (WHERE c.relname = 'postings')
 FROM pg_namespace n
 LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND NOT EXISTS (
   SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'e')
@@ -204,6 +206,7 @@ class PostgresSchema:
         try:
             rows = self._database.query(_LOOK, newest=True)
             version = 0 if _is_empty(rows) else self._database.query(_VERSION, newest=True)[0][0]
+            require_lists(version < _LISTS_SCHEMA or rows[0][3] == 1)
         except psycopg.Error as exc:
             raise SchemaUnavailable(
                 f"the database cannot be read: {describe_error(exc)};"
@@ -225,7 +228,9 @@ class PostgresSchema:
 
 def migrate_inside(writing: Writing, target_version: int, now_us: int) -> SchemaStatus:
     """As `PostgresSchema.migrate`, inside a transaction that was opened with `LOCK_SCHEMA`."""
-    version = 0 if _is_empty(writing.read(_LOOK)) else writing.read(_VERSION)[0][0]
+    rows = writing.read(_LOOK)
+    version = 0 if _is_empty(rows) else writing.read(_VERSION)[0][0]
+    require_lists(version < _LISTS_SCHEMA or rows[0][3] == 1)
     status = compare_schema(version, target_version)
     for each in status.pending_versions:
         _MIGRATIONS[each](writing)
@@ -238,7 +243,7 @@ def _is_empty(rows: list[Row]) -> bool:
     """Say whether there is nothing yet; anything that is not ours is refused."""
     if not rows:
         raise SchemaUnavailable("the database has no schema to use; name one that exists in search_path")
-    encoding, tables, comment = rows[0]
+    encoding, tables, comment, _ = rows[0]
     if encoding != "UTF8":
         raise SchemaUnavailable(f"the database's encoding is {encoding}, expected UTF8; create it with UTF8")
     if tables and comment != _OURS:

@@ -27,7 +27,7 @@ from memorykernel.adapters.sqlite_terms import index_every_record
 from memorykernel.adapters.storage_fault import explain
 from memorykernel.core.chain import GENESIS_ANSWERS, GENESIS_MEMORY
 from memorykernel.core.instant import format_instant
-from memorykernel.core.schema_status import SchemaStatus, compare_schema
+from memorykernel.core.schema_status import SchemaStatus, compare_schema, require_lists
 from memorykernel.errors import DatabaseMissing, MigrationFailed, SchemaUnavailable
 
 TERM_INDEX_SCHEMA: Final = 3
@@ -225,7 +225,10 @@ def calculate_seal(connection: sqlite3.Connection) -> int:
 def _read_version(connection: sqlite3.Connection) -> int:
     application_id = connection.execute("PRAGMA application_id").fetchone()[0]
     if application_id == APPLICATION_ID:
-        return read_version(connection)
+        version = read_version(connection)
+        lists = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'postings'").fetchone()
+        require_lists(version < SCOPE_SCHEMA or lists is not None)
+        return version
     if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
         raise SchemaUnavailable("the file is a database of another program; name another file")
     return 0

@@ -29,6 +29,21 @@ def compare_schema(current_version: int, target_version: int) -> SchemaStatus:
     )
 
 
+def require_lists(found: bool) -> None:
+    """Pass when a database of schema 4 has the lists of recall-ordering.v3.
+
+    Versions of this program before its first release made the schema without them.
+
+    Raises:
+        SchemaUnavailable: It has none.
+    """
+    if not found:
+        raise SchemaUnavailable(
+            "the database was made before schema 4 was final and has no table 'postings'; export it with the"
+            " version that made it, and import that"
+        )
+
+
 def require_usable(status: SchemaStatus) -> None:
     """Pass when a release can work on the database.
 
