@@ -1,7 +1,7 @@
 """Small universes whose rules nearly all match one question, so that most writes come close to a conflict.
 
-What `test_conflict.deal` makes is random, and most of it lies apart. Here one question is dealt first and
-then scopes that match it, every two of them as specific as each other: exact values, prefixes inside prefixes,
+What `test_conflict.deal` makes is random, and most of it lies apart. Here a question is dealt first and then
+scopes that match it, two and two of them as specific as each other: exact values, prefixes inside prefixes,
 two groups of one field and `*`, in each field against each. Who is a member of what, since when and until
 when, is dealt too, and any of the records can be the one that is written last; it may supersede others. In
 every fourth universe the write is a link instead.

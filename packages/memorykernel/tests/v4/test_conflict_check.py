@@ -18,11 +18,12 @@ NONE = Overlap(candidates=(), supersessions=(), is_cut=False)
 class Nowhere:
     """A state that holds nothing, and counts where it was asked to look."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_cut: bool = False) -> None:
         self.boxes = 0
+        self._is_cut = is_cut
 
     def list_groups(self, values: Collection[Value], *, limit: int) -> tuple[Groups, bool]:
-        return {}, False
+        return {}, self._is_cut
 
     def find_rules(
         self, boxes: Iterable[Box], standing: Standing | None, *, max_keys: int, limit: int
@@ -59,6 +60,11 @@ def test_a_write_that_supersedes_many_looks_around_a_few_and_says_so(kit: Any) -
         assert IN_WRITE.check_record(nearby, new, targets).truncated is truncated
         looked.append(nearby.boxes)
     assert looked[0] == looked[1]
+
+
+def test_groups_that_are_left_out_are_told(kit: Any) -> None:
+    for is_cut in (False, True):
+        assert IN_WRITE.check_record(Nowhere(is_cut=is_cut), admit(kit, 1, "ada"), []).truncated is is_cut
 
 
 def test_a_new_version_of_a_rule_uncovers_nothing_and_a_lesser_or_passing_one_may(kit: Any) -> None:

@@ -41,7 +41,7 @@ from memorykernel.core.rule_book import FIELDS, can_meet
 from memorykernel.core.scope_pattern import MAX_LEVEL_SUM, Keys, Specificity, encode_scope, measure_keys
 from memorykernel.core.stored_record import StoredRecord
 from memorykernel.core.validity import Precedence
-from memorykernel.core.vocabulary import Effect, TruthStatus
+from memorykernel.core.vocabulary import Effect
 from memorykernel.core.write_check import add_record, claim, describe_candidate, describe_stored, rank_rule
 from memorykernel.ports import Nearby
 
@@ -298,7 +298,7 @@ class _Look:
 
 def _covers(maker: Candidate, target: Candidate) -> bool:
     """Whether its superseder decides whatever a record decided, so that nothing comes forward."""
-    if maker.truth_status is TruthStatus.RETRACTED or maker.expires_at_us is not None:
+    if maker.expires_at_us is not None:
         return False
     mine, theirs = maker.content, target.content
     if isinstance(mine, ConstraintContent) and isinstance(theirs, ConstraintContent):
