@@ -62,6 +62,15 @@ def test_a_conflict_is_warned_of_with_the_versions(v4: Any) -> None:
     assert "memory-warning" not in v4.deny("warned in peace").headers
 
 
+def test_a_warning_names_five_and_says_when_there_are_more(v4: Any) -> None:
+    for count, expected in ((5, []), (6, ["truncated"])):
+        there = {v4.deny(f"warned of {count}").data["memory_version_id"] for _ in range(count)}
+        warning = v4.deny(f"warned of {count}", "allow").headers["memory-warning"]
+        named, *more = warning.removeprefix("conflict; versions=").split("; ")
+        assert set(named.split(",")) <= there
+        assert (named.count(",") + 1, more) == (5, expected)
+
+
 def test_a_check_finds_the_conflict_with_a_witness_and_writes_nothing(v4: Any) -> None:
     there = v4.deny("org/team/", actor_match="prefix").data["memory_version_id"]
     body = v4.kit.constraint("org/team/", "allow", actor_match="prefix", action="*")
@@ -139,4 +148,5 @@ def test_a_server_that_refuses_conflicts(tmp_path: Path, kit: Any) -> None:
         error = reply.json()["error"]
         assert error["code"] == "write_conflict"
         assert error["details"]["versions"] == there
+        assert f"this contradicts {there}: may" in error["message"]
         assert server.call("POST", "/v1/query/ask", kit.ask()).data["answer"]["result"] == "deny"

@@ -22,8 +22,8 @@ from memorykernel.service.conflict_check import NOTHING, ConflictCheck
 from memorykernel.service.idempotency import Written, write_once
 from memorykernel.service.schema_care import SchemaCare
 
-MAX_NAMED: Final = 10
-"""How many versions a warning or a refusal names at most."""
+MAX_NAMED: Final = 5
+"""How many versions a warning or a refusal names at most: no more conflicts are looked for inside a write."""
 
 IN_WRITE: Final = ConflictCheck(
     max_keys=100,
@@ -32,7 +32,7 @@ IN_WRITE: Final = ConflictCheck(
     max_matching=100,
     max_rounds=8,
     max_steps=4_000,
-    max_conflicts=5,
+    max_conflicts=MAX_NAMED,
 )
 """A write holds up others, so its check is bounded closer than one that is asked for."""
 
@@ -149,10 +149,11 @@ class Guarding:
     def _judge(self, found: Conflicts) -> None:
         if found.conflicts and self.conflicts is ConflictPolicy.REFUSE:
             named = ", ".join(_name(found))
+            more = " and more" if found.truncated else ""
             first = found.conflicts[0].witness
             raise WriteConflict(
-                f"this contradicts {named}: may '{first.actor}' do '{first.action}' to '{first.resource}' at"
-                f" {first.as_of} could not be decided; supersede the other rule or be more specific",
+                f"this contradicts {named}{more}: may '{first.actor}' do '{first.action}'"
+                f" to '{first.resource}' at {first.as_of} could not be decided; supersede the other rule or be more specific",
                 {
                     "versions": named,
                     "actor": first.actor,
@@ -169,9 +170,9 @@ def _report(written: MemoryRecord | Link, head: str, found: Conflicts) -> Writte
         data=msgspec.Raw(msgspec.json.encode(written)),
         head=head,
         conflicts=named,
-        more_conflicts=bool(named) and (found.truncated or len(found.conflicts) > len(named)),
+        more_conflicts=bool(named) and found.truncated,
     )
 
 
 def _name(found: Conflicts) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(each.memory_version_id for each in found.conflicts))[:MAX_NAMED]
+    return tuple(dict.fromkeys(each.memory_version_id for each in found.conflicts))

@@ -27,8 +27,8 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         data: The record or link as JSON.
         head: The chain's head after it, 64 lower-case hex digits: what a reader must have seen to see it.
-        conflicts: The first versions that the new constraint contradicts; empty unless warned of.
-        more_conflicts: Whether there are more.
+        conflicts: At most five versions that stand in a conflict since; empty unless warned of.
+        more_conflicts: Whether there may be more.
     """
 
     data: msgspec.Raw
