@@ -153,7 +153,8 @@ class Guarding:
             first = found.conflicts[0].witness
             raise WriteConflict(
                 f"this contradicts {named}{more}: may '{first.actor}' do '{first.action}'"
-                f" to '{first.resource}' at {first.as_of} could not be decided; supersede the other rule or be more specific",
+                f" to '{first.resource}' at {first.as_of} could not be decided; supersede the other rule or"
+                " be more specific",
                 {
                     "versions": named,
                     "actor": first.actor,
