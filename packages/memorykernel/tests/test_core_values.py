@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import struct
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from memorykernel.core.chain import digest_entry, next_head
 from memorykernel.core.instant import format_instant, parse_instant, whole_seconds
 from memorykernel.core.release import parse_release
 from memorykernel.core.request import AddConstraint, AddLink, Ask, read_request
+from memorykernel.core.terms import unicode_terms
 from memorykernel.core.ulid import parse_ulid
 from memorykernel.errors import InvalidRequest, MistypedField, ReleaseInvalid, WriteConflict
 
@@ -173,6 +177,27 @@ def test_framing_tells_different_entries_apart(values: list[Any]) -> None:
     assert digest_entry(values) != digest_entry([*values, ""])
     assert digest_entry(["ab", "c"]) != digest_entry(["a", "bc"])
     assert digest_entry(["1"]) != digest_entry([1])
+
+
+@given(st.lists(st.text("aé日0", max_size=3) | st.integers() | st.none() | st.binary() | st.floats()))
+def test_an_entry_is_framed_value_by_value(values: list[Any]) -> None:
+    def frame(value: Any) -> bytes:
+        if value is None:
+            return b"n"
+        if isinstance(value, float):
+            return b"f" + struct.pack(">d", value)
+        if isinstance(value, int):
+            return b"i%d;" % value
+        raw = value if isinstance(value, bytes) else value.encode()
+        return b"t%d:%b" % (len(raw), raw)
+
+    assert digest_entry(values) == sha256(b"".join(map(frame, values))).digest()
+
+
+@given(st.text("aZ09 _-ſ", max_size=12))
+def test_the_terms_of_plain_text_are_its_longer_words_and_its_numbers(text: str) -> None:
+    pieces = re.split("[ _-]", text.replace("ſ", "s").lower())
+    assert unicode_terms(text) == tuple(sorted({each for each in pieces if len(each) > 1 or each.isdigit()}))
 
 
 def test_a_head_depends_on_everything_before_it() -> None:

@@ -6,6 +6,7 @@ columns that came with schema 4 stand last and count in a digest only when one o
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from memorykernel.core.chain import Value, digest_columns
 from memorykernel.core.evidence import Candidate, Supersession
 from memorykernel.core.instant import format_instant
 from memorykernel.core.overlap import Overlap, Standing
-from memorykernel.core.posting import Posting, place_record
+from memorykernel.core.posting import Posting, find_standing, rank_record
 from memorykernel.core.question import PolicyQuestion
 from memorykernel.core.record import (
     ConstraintContent,
@@ -352,11 +353,15 @@ def _decode_content(columns: Row, grown: Row) -> Content:
 
 def place_row(row: Row) -> Posting:
     """Place a record in the lists of its words; `row` begins with the values of `PLACE_COLUMNS`."""
-    return place_record(
-        row[0],
-        record_type=_RECORD_TYPE[row[3]],
-        authority=_AUTHORITY[row[7]],
-        truth_status=_TRUTH_STATUS[row[6]],
-        confidence=row[8],
-        effective_at_us=row[5],
+    slot, standing = _find_standing(row[3], row[7], row[6], row[8])
+    return Posting(slot, rank_record(row[0], row[5], standing))
+
+
+@lru_cache(maxsize=1024)
+def _find_standing(
+    record_type: str, authority: str, truth_status: str, confidence: float | None
+) -> tuple[int, bytes]:
+    """Nearly all records of a store stand in one of a few ways."""
+    return find_standing(
+        _RECORD_TYPE[record_type], _AUTHORITY[authority], _TRUTH_STATUS[truth_status], confidence
     )

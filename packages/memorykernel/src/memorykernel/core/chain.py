@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 GENESIS_MEMORY: Final = hashlib.sha256(b"memorykernel.chain.memory.v1").digest()
@@ -30,22 +30,28 @@ GENESIS_ANSWERS: Final = hashlib.sha256(b"memorykernel.chain.answers.v1").digest
 
 _TIMED: Final = b"t%d:%bt%d:%bi%d;t%d:%bi%d;t%d:%bi%d;"
 
+_NOT_ASCII: Final = "\x80"
+
 Value = str | bytes | int | float | None
 
 
-def digest_entry(values: Iterable[Value]) -> bytes:
+def digest_entry(values: Sequence[Value]) -> bytes:
     """Digest the content of one entry: its values in the order of its columns."""
-    framed: list[bytes] = []
-    for value in values:
-        # Nearly every value is one of these two; the rest of `_frame` is for the others.
-        if value.__class__ is str:
-            raw = value.encode()
-            framed.append(b"t%d:%b" % (len(raw), raw))
-        elif value is None:
-            framed.append(b"n")
-        else:
-            framed.append(_frame(value))
-    return hashlib.sha256(b"".join(framed)).digest()
+    # `_frame` in two thirds of the time, for what nearly every entry is: ASCII, and no bytes and fractions.
+    text = "".join(
+        [
+            "n"
+            if value is None
+            else f"t{len(value)}:{value}"
+            if isinstance(value, str)
+            else f"i{value};"
+            if value.__class__ is int
+            else _NOT_ASCII
+            for value in values
+        ]
+    )
+    framed = text.encode() if text.isascii() else b"".join(map(_frame, values))
+    return hashlib.sha256(framed).digest()
 
 
 def next_head(head: bytes, *, kind: str | bytes, subject: int, digest: bytes) -> bytes:
@@ -163,8 +169,8 @@ def digest_columns(values: Sequence[Value], published: int) -> bytes:
         values: In the order of the columns, the later ones last.
         published: How many columns the first schema had.
     """
-    grown = values[published:]
-    return digest_entry(values if any(each is not None for each in grown) else values[:published])
+    is_grown = values[published:].count(None) < len(values) - published
+    return digest_entry(values if is_grown else values[:published])
 
 
 def _frame(value: Value) -> bytes:

@@ -60,19 +60,30 @@ def place_record(
     effective_at_us: int,
 ) -> Posting:
     """Where the lists hold a record; depends on nothing but the record."""
+    slot, standing = find_standing(record_type, authority, truth_status, confidence)
+    return Posting(slot, rank_record(memory_version_id, effective_at_us, standing))
+
+
+def find_standing(
+    record_type: RecordType, authority: Authority, truth_status: TruthStatus, confidence: float | None
+) -> tuple[int, bytes]:
+    """The slot of a record, and the last three bytes of its rank."""
     highest = AUTHORITY_RANK[Authority.AUTHORITATIVE]
     tier = highest - AUTHORITY_RANK[authority]
     standing = (
         tier * TRUTH_STATUS_RANK[TruthStatus.OBSERVED] - TRUTH_STATUS_RANK[truth_status] + len(TruthStatus)
     )
     certain = min(max(NEUTRAL_CONFIDENCE if confidence is None else confidence, 0.0), 1.0)
-    return Posting(
-        slot=find_slots(record_type) + (TIERS - 1 if truth_status is TruthStatus.RETRACTED else tier),
-        rank=first_in_effect(effective_at_us)
-        + hashlib.sha256(memory_version_id.encode()).digest()[:_DIGEST_BYTES]
-        + bytes((standing,))
-        + (_STEPS - int(certain * _STEPS)).to_bytes(2, "big"),
+    return (
+        find_slots(record_type) + (TIERS - 1 if truth_status is TruthStatus.RETRACTED else tier),
+        bytes((standing,)) + (_STEPS - int(certain * _STEPS)).to_bytes(2, "big"),
     )
+
+
+def rank_record(memory_version_id: str, effective_at_us: int, standing: bytes) -> bytes:
+    """The rank of a record with what `find_standing` found."""
+    settling = hashlib.sha256(memory_version_id.encode()).digest()[:_DIGEST_BYTES]
+    return first_in_effect(effective_at_us) + settling + standing
 
 
 def find_slots(record_type: RecordType) -> int:

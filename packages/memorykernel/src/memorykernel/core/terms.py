@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Final
 
 from memorykernel.core.record import ConstraintContent, Content, MembershipContent, SummaryContent
@@ -18,7 +19,7 @@ from memorykernel.core.record import ConstraintContent, Content, MembershipConte
 # Unicode's White_Space property; str.split() also splits at U+001C to U+001F.
 _WHITE_SPACE: Final = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 _NOT_A_V1_LETTER: Final = re.compile(r"[^A-Za-z0-9_-]+")
-_ASCII_WORD: Final = re.compile("[0-9a-z]+")
+_ASCII_WORD: Final = re.compile("[0-9a-z]{2,}|[0-9]")
 _MIN_TERM_CHARACTERS: Final = 2
 _IDEOGRAPHIC: Final = ("CJK", "HIRAGANA", "KATAKANA")
 
@@ -31,12 +32,12 @@ def ascii_terms(text: str) -> tuple[str, ...]:
 
 def unicode_terms(text: str) -> tuple[str, ...]:
     """The terms of recall-ordering.v2: words of any script, case-folded, unique, sorted."""
-    return tuple(sorted(set(filter(_counts, _split(text)))))
+    return tuple(sorted(set(_split(text))))
 
 
 def list_words(text: str) -> tuple[str, ...]:
     """The same terms in the order of the text, which recall-ordering.v3 looks up from its beginning."""
-    return tuple(dict.fromkeys(filter(_counts, _split(text))))
+    return tuple(dict.fromkeys(_split(text)))
 
 
 def describe_content(content: Content) -> str:
@@ -52,12 +53,12 @@ def describe_membership(content: MembershipContent) -> str:
     return f"{content.field} {content.member} is a member of {content.group}"
 
 
-def _split(text: str) -> list[str]:
+def _split(text: str) -> Iterable[str]:
     if text.isascii():
         # The same, without looking at every character: most texts of most stores.
         return _ASCII_WORD.findall(text.lower())
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return "".join(map(_separate, folded)).split("\0")
+    return filter(_counts, "".join(map(_separate, folded)).split("\0"))
 
 
 def _separate(character: str) -> str:
