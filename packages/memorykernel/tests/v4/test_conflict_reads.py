@@ -152,6 +152,13 @@ def test_a_link_uncovers_what_its_maker_no_longer_decides(memory: Memory) -> Non
         assert compare_in_store(memory, write, list_values(write[1])) == expected
 
 
+def test_what_a_rule_uncovers_it_may_decide_itself_by_a_membership(memory: Memory) -> None:
+    there = [*pair(1, ANYONE, action=ANYTHING), rule(3, "allow", STAFF), member(4, "staff", "ann")]
+    new = rule(9, "deny", NIGHT, ANYTHING)
+    assert add(memory, there, new, 2) == FOUND
+    assert add(memory, [*there, member(5, "night", "ann")], new, 2) == NOTHING
+
+
 def test_every_witness_is_asked_about_before_it_is_reported(memory: Memory) -> None:
     members = [member(20 + n, "staff", name) for n, name in enumerate(("ann", "bob", "eve"))]
     there = [rule(1, "allow", STAFF), rule(2, "allow", ANN), rule(3, "allow", BOB), *members]

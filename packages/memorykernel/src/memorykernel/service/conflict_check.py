@@ -119,6 +119,7 @@ class _Look:
     bounds: ConflictCheck
     nearby: Nearby
     is_cut: bool = False
+    new: tuple[Candidate, ...] = ()
     candidates: dict[str, Candidate] = field(default_factory=dict)
     supersessions: set[Supersession] = field(default_factory=set)
     joins: Groups = field(default_factory=dict)
@@ -126,6 +127,7 @@ class _Look:
 
     def around(self, new: Candidate) -> None:
         """Read what a new rule, or the rules that a new membership extends, can conflict with."""
+        self.new = (new,)
         if isinstance(new.content, ConstraintContent):
             self._read_opponents([(new, encode_scope(new.content.scope))])
         elif isinstance(new.content, MembershipContent):
@@ -246,7 +248,8 @@ class _Look:
         self._keep(self.nearby.find_rules(_distinct(boxes), None, max_keys=most, limit=most))
         named = {
             (place, key[1:])
-            for each in self.candidates.values()
+            # What is written may decide a question too, and the store does not know it yet.
+            for each in (*self.candidates.values(), *self.new)
             if isinstance(each.content, ConstraintContent)
             for place, key in zip(FIELDS, _encode(each), strict=True)
             if key[0] == "@"
