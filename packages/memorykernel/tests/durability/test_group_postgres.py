@@ -62,6 +62,26 @@ def test_a_restart_between_two_groups_goes_unnoticed(
     assert rows(world) == [(2, 2)]
 
 
+def test_a_server_that_does_not_wait_for_its_disk_is_made_to(world: Any, kit: Any) -> None:
+    hasty = f"{world.location}%20-csynchronous_commit%3Doff"
+    kernel = open_kernel(hasty, kit.release(), clock=kit.clock(), durability=Durability.FULL)
+    kernel.schema_care.migrate(dry_run=False)
+    file = kernel.file
+    assert isinstance(file, PostgresGroup)
+    shown: list[tuple[Any, ...]] = []
+
+    def write() -> None:
+        with file.writing("SELECT 1") as writing:
+            shown.extend(writing.read("SHOW synchronous_commit"))
+
+    write()
+    file.begin_write(write).wait()
+    assert shown == [("on",), ("on",)]
+    with file.writing("SELECT 1", durable=False) as writing:
+        assert writing.read("SHOW synchronous_commit") == [("off",)]
+    file.close()
+
+
 def test_a_group_that_is_cut_off_keeps_nothing_and_says_so(
     grouped: Kernel, kit: Any, world: Any, postgres: Server
 ) -> None:

@@ -36,6 +36,12 @@ _CANCEL_S: Final = 0.5
 _GONE: Final = ("08", "57P", "25006")
 """SQLSTATEs that end a connection: lost, shut down, or turned into a standby that takes no writes."""
 
+_DURABLE: Final = """
+SELECT set_config('synchronous_commit', CASE now WHEN 'off' THEN 'on' ELSE now END, false)
+FROM current_setting('synchronous_commit') now
+"""
+"""A server, database or role may leave commits out of the wait: then what was acknowledged is not on disk."""
+
 Row = tuple[Any, ...]
 T = TypeVar("T")
 
@@ -102,6 +108,11 @@ class PostgresLine:
             self._connection = TimedConnection.connect(**self._parameters())
             self._connection.reply_s = self._reply_s
             self._connection.attempt = self._attempt
+            try:
+                self._connection.execute(_DURABLE)
+            except BaseException:
+                self.close()
+                raise
         return self._connection
 
     def release(self, exc: BaseException | None = None) -> bool:
