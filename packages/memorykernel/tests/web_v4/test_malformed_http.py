@@ -106,6 +106,44 @@ def test_who_goes_on_sending_still_reads_the_refusal(server: Any, edge: Any) -> 
     check_refusal(server, refusal)
 
 
+def chunk(kit: Any, edge: Any, *lines: bytes) -> bytes:
+    """A question in one chunk, and the beginning of what is behind it."""
+    head, _, body = edge.post("/v1/query/ask", kit.ask(as_of=None)).partition(b"\r\n\r\n")
+    kept = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-length")]
+    said = [*kept, b"Transfer-Encoding: chunked", b"", b"%x" % len(body), body]
+    return b"\r\n".join((*said, *lines))
+
+
+def test_a_trailer_is_no_header(server: Any, kit: Any, edge: Any) -> None:
+    named = b"service.v3"
+    with edge.connect(server) as raw:
+        for trailer in (b"Service-Contract-Version: " + named, b"Host: elsewhere.example"):
+            raw.sendall(chunk(kit, edge, b"0", trailer, b"", b""))
+            status, _, body = edge.read(raw)
+            assert (status, body["service_contract_version"]) == (200, server.contract)
+
+
+@pytest.mark.parametrize(("begin", "more"), [(b"0\r\n", b"X: y\r\n"), (b"0\r\nX: ", b"y"), (b"1;x=", b"y")])
+def test_what_a_body_comes_with_is_bounded(
+    server: Any, kit: Any, edge: Any, begin: bytes, more: bytes
+) -> None:
+    with edge.connect(server) as raw:
+        raw.sendall(chunk(kit, edge, begin))
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            raw.sendall(more * 8_000_000)
+    assert server.call("GET", "/v1/health").status == 200
+
+
+def test_a_body_in_the_smallest_chunks_is_read(server: Any, kit: Any, edge: Any) -> None:
+    asked = {**kit.ask(as_of=None), "padding": "x" * 200_000}
+    head, _, body = edge.post("/v1/query/ask", asked).partition(b"\r\n\r\n")
+    kept = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-length")]
+    chunks = b"".join(b"1\r\n%c\r\n" % each for each in body)
+    with edge.connect(server) as raw:
+        raw.sendall(b"\r\n".join([*kept, b"Transfer-Encoding: chunked", b"", chunks + b"0", b"", b""]))
+        assert edge.read(raw)[0] == 200
+
+
 OFFERS = 2000
 """More than any call stack is deep."""
 

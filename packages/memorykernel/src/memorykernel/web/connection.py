@@ -2,7 +2,8 @@
 
 - A request must arrive whole: its head within the limit, and its body within the limit again. The application
   answers a slow body first; whoever drags on after that is cut.
-- A head has at most `MAX_HEAD_BYTES`.
+- A head has at most `MAX_HEAD_BYTES`, and so has what a chunked body comes with: extensions and trailers. A
+  trailer is never a header: whoever checked the head did not see it (RFC 9110, 6.5.1).
 - Who does not read a reply is cut when nothing moved for `STALLED_S`.
 - Connections beyond the cap get one envelope that says so; far beyond it they are closed at once.
 - What is no HTTP is told so in an envelope, behind the replies to the requests before it, and ends the
@@ -26,6 +27,9 @@ from memorykernel.web.arrival import ARRIVED
 
 MAX_HEAD_BYTES: Final = 65_536
 STALLED_S: Final = 30.0
+_FRAMING: Final = 8
+"""How many bytes frame a byte of a body that comes in the smallest chunks, rounded up."""
+
 _MAX_UNREAD_BYTES: Final = 8 * 1024 * 1024
 """How much who was refused may go on sending."""
 
@@ -146,6 +150,7 @@ class LimitedConnection(HttpToolsProtocol):
         self._cut: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._head_bytes = 0
+        self._framed_bytes = 0
         self._in_head = True
         self._in_message = True
         self._is_shared = False
@@ -176,6 +181,7 @@ class LimitedConnection(HttpToolsProtocol):
                 self.transport.abort()
             return
         was_in_head, self._is_shared = self._in_head, False
+        self._framed_bytes += len(data)  # `on_body` takes off what is body
         super().data_received(data)
         if self._has_ended:
             return
@@ -188,9 +194,12 @@ class LimitedConnection(HttpToolsProtocol):
                 self._abort("head")
             elif self._cut is None:
                 self._arm(self.limits.arrival_s, "slow")
-        elif was_in_head and self.limits.arrival_s is not None:
-            self._disarm()
-            self._arm(self.limits.arrival_s + _ANSWER_S, "slow")
+        elif was_in_head:
+            if self.limits.arrival_s is not None:
+                self._disarm()
+                self._arm(self.limits.arrival_s + _ANSWER_S, "slow")
+        elif self._framed_bytes > MAX_HEAD_BYTES:
+            self._abort("head")
 
     def ignore_offer(self) -> _Parser:
         """A parser for what is behind a head that offered another protocol: one that did not see it."""
@@ -209,7 +218,7 @@ class LimitedConnection(HttpToolsProtocol):
         if self._is_behind_offer:
             return
         self._in_message = self._in_head = True
-        self._head_bytes = 0
+        self._head_bytes = self._framed_bytes = 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -217,7 +226,7 @@ class LimitedConnection(HttpToolsProtocol):
             super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._is_behind_offer:
+        if self._in_head and not self._is_behind_offer:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -227,6 +236,10 @@ class LimitedConnection(HttpToolsProtocol):
         self.cycle.transport = _Joined(self.cycle, self.transport)
         self._in_head = False
         self._unanswered += 1
+
+    def on_body(self, body: bytes) -> None:
+        self._framed_bytes = max(0, self._framed_bytes - _FRAMING * len(body))
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self.parser.should_upgrade():
