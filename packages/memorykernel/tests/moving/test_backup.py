@@ -65,6 +65,32 @@ def test_a_restore_keeps_what_was_there(store: Path, tmp_path: Path, record: Any
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.parametrize("kind", ["-wal", "-journal"])
+def test_what_is_left_of_a_database_is_not_written_into_another_one(
+    store: Path, tmp_path: Path, filled: Any, exported: Any, moving: Any, archive: Any, kind: str
+) -> None:
+    back_up(SqliteFile(store), tmp_path / "copy.mk", ignore)
+    (tmp_path / "export.tar").write_bytes(exported(store))
+    lost, there = tmp_path / "lost.db", tmp_path / "there.db"
+    with SqliteFile(filled(there)).writing(durable=True) as connection:
+        connection.execute("DELETE FROM postings")
+        connection.commit()
+        left = there.with_name("there.db-wal").read_bytes()
+    log = lost.with_name(f"lost.db{kind}")
+    log.write_bytes(left)
+    for attempt in (
+        lambda: restore(tmp_path / "copy.mk", lost, replace=True, progress=ignore),
+        lambda: back_up(SqliteFile(store), lost, ignore),
+        lambda: moving(lost).take_over(archive(tmp_path / "export.tar")),
+    ):
+        with pytest.raises(WriteConflict, match="is left of a database"):
+            attempt()
+    assert (lost.exists(), log.read_bytes()) == (False, left)
+    log.rename(tmp_path / "away")
+    restore(tmp_path / "copy.mk", lost, replace=False, progress=ignore)
+    assert look(lost).ok
+
+
 def test_a_restore_refuses_while_somebody_has_the_database_open(store: Path, tmp_path: Path) -> None:
     back_up(SqliteFile(store), tmp_path / "b.db", ignore)
     open_elsewhere = SqliteFile(store)

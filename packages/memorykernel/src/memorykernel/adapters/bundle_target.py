@@ -106,8 +106,10 @@ def claim_draft(path: Path, purpose: str) -> Iterator[Path]:
     """The name of a file to make beside `path`, ours until the end; nothing is left under it then.
 
     Raises:
-        WriteConflict: Another process is making one.
+        WriteConflict: Another process is making one, or something is left of a database that was here.
     """
+    if not path.exists():
+        _refuse_remains(path)
     draft = path.with_name(f".{path.name}.{purpose}")
     folder = os.open(path.parent, os.O_RDONLY)
     try:
@@ -126,8 +128,9 @@ def publish(draft: Path, path: Path) -> None:
     """Put a whole file in its place, durably; never over another one.
 
     Raises:
-        WriteConflict: There is one now.
+        WriteConflict: There is one now, or something is left of one.
     """
+    _refuse_remains(path)
     with draft.open("rb") as written:
         os.fsync(written.fileno())
     try:
@@ -144,6 +147,17 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _refuse_remains(path: Path) -> None:
+    """SQLite would take a log for that of the file which gets the name, and write its pages into it."""
+    for suffix in ("-wal", "-journal"):
+        log = path.with_name(f"{path.name}{suffix}")
+        if log.exists() and log.stat().st_size:
+            raise WriteConflict(
+                f"'{log}' is left of a database that is not there any more, and may hold its last writes;"
+                " put that database back, or move the log away"
+            )
 
 
 def _remove(draft: Path) -> None:
