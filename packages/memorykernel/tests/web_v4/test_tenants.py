@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from memorykernel.adapters.postgres_tenants import locate_database
 from memorykernel.cli.serving import require_guarded
-from memorykernel.errors import InvalidRequest
+from memorykernel.errors import AccessInvalid, InvalidRequest
+from psycopg.conninfo import conninfo_to_dict
 
 from packages.memorykernel.tests.postgres_cluster import Server
 
@@ -107,6 +109,28 @@ def test_a_tenant_of_a_server_has_a_database_of_its_own(
             assert (reply.status, again.status) == (status, status), reply.body
             assert status != 503 or b"createdb -E UTF8 -T template0 postgres_red" in reply.body
     assert postgres.execute("SELECT 1 FROM pg_database WHERE datname = 'postgres_red'") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("server", "name"),
+    [
+        ("postgresql://h/mk", "mk_red"),
+        ("postgresql://h/mk?dbname=shared", "shared_red"),
+        ("postgresql://h?dbname=mk&sslmode=disable", "mk_red"),
+        ("postgresql:///mk?host=/run/postgresql", "mk_red"),
+        ("postgresql://u:p%2F#?w@h/my%20mk", "my mk_red"),
+    ],
+)
+def test_whichever_way_a_server_is_named_a_tenant_has_a_database_of_its_own(server: str, name: str) -> None:
+    there = conninfo_to_dict(server)
+    assert conninfo_to_dict(locate_database(server, "red")) == {**there, "dbname": name}
+
+
+@pytest.mark.parametrize("server", ["postgresql://h/mk?user=a@b", "postgresql://h/mk?password=secret&x=y"])
+def test_a_server_whose_name_cannot_be_read_is_refused_without_it(server: str) -> None:
+    with pytest.raises(AccessInvalid, match="the DSN of --tenants cannot be read") as refused:
+        locate_database(server, "red")
+    assert "secret" not in str(refused.value)
 
 
 def test_nobody_gets_in_without_a_token(guarded: Guarded) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
@@ -30,16 +30,20 @@ def locate_database(server: str, tenant: str) -> str:
     """The DSN of a tenant's database: that of the server, the database's name with `_TENANT` after it.
 
     Raises:
-        AccessInvalid: The name is none, or too long with what stands in front.
+        AccessInvalid: The name is none, or too long with what stands in front, or the DSN cannot be read.
     """
-    parts = urlsplit(server)
-    name = f"{parts.path.lstrip('/')}_{require_tenant(tenant)}"
+    name = f"{_read_name(server)}_{require_tenant(tenant)}"
     if len(name.encode()) > _MAX_NAME_BYTES:
         raise AccessInvalid(
             f"the tenant's database would be called '{name}', expected at most {_MAX_NAME_BYTES} bytes;"
             " shorten the name of the database in --tenants or the tenant's"
         )
-    return parts._replace(path=f"/{quote(name)}").geturl()
+    # As an option, the last of which counts: a name in the path would give way to one that the DSN has there.
+    begun = "&" if "?" in server.rpartition("@")[2] else "?"
+    location = f"{server}{begun}dbname={quote(name, safe='')}"
+    if _read_name(location) != name:
+        raise AccessInvalid("the DSN of --tenants cannot be read; write '?' and '@' in it as %3F and %40")
+    return location
 
 
 def make_database(server: str, location: str) -> None:
@@ -70,6 +74,13 @@ def make_database(server: str, location: str) -> None:
         raise SchemaUnavailable(
             f"the tenant's database cannot be reached: {describe_error(exc)}; check the server"
         ) from exc
+
+
+def _read_name(dsn: str) -> str:
+    try:
+        return str(conninfo_to_dict(dsn).get("dbname", ""))
+    except psycopg.ProgrammingError as exc:  # whose message may repeat a password
+        raise AccessInvalid("the DSN of --tenants cannot be read; correct it") from exc
 
 
 def require_writable(server: str) -> None:
