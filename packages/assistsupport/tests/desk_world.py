@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 from assistsupport.adapters.desk_file import load_catalogue
+from assistsupport.adapters.document_folder import DocumentFolder
 from assistsupport.adapters.host import RandomIds, SystemStopwatch
-from assistsupport.adapters.markdown_folder import MarkdownFolder
+from assistsupport.adapters.readers.documents import DocumentReaders
 from assistsupport.adapters.sqlite_library import SqliteLibrary
 from assistsupport.adapters.tantivy_index import TantivyIndexes
 from assistsupport.core.breaker import Breaker, describe_breaker
@@ -233,7 +234,8 @@ def make_knowledge(data: Path) -> KnowledgeBase:
     return KnowledgeBase(
         library=SqliteLibrary(data / "knowledge.db"),
         indexes=TantivyIndexes(data / "index"),
-        files=MarkdownFolder(),
+        files=DocumentFolder(),
+        reader=DocumentReaders(),
         stopwatch=SystemStopwatch(),
     )
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from assistsupport.adapters.markdown_folder import MarkdownFolder
+from assistsupport.adapters.document_folder import DocumentFolder
 from assistsupport.adapters.sqlite_library import FORMAT, SqliteLibrary
 from assistsupport.core.draft import compose_draft
 from assistsupport.core.knowledge import FoundFile
@@ -187,7 +187,7 @@ def test_links_are_never_followed(tmp_path: Path, knowledge: KnowledgeBase, fold
     with pytest.raises(SourceRefused, match="symbolic link"):
         add(knowledge, folder / "linked")
     with pytest.raises(ArticleRefused, match="cannot be read"):
-        MarkdownFolder().read(FoundFile(article_id="kb/link.md", path=folder / "link.md"))
+        DocumentFolder().read(FoundFile(article_id="kb/link.md", path=folder / "link.md"))
 
 
 def test_what_is_no_article_is_reported_and_the_rest_added(knowledge: KnowledgeBase, folder: Path) -> None:
@@ -227,13 +227,13 @@ def test_two_folders_of_one_name_are_told_apart(
 
 @pytest.mark.parametrize(
     ("name", "complaint"),
-    [("nothing", "does not exist"), ("empty", "no Markdown file"), ("file.txt", "no Markdown file")],
+    [("nothing", "does not exist"), ("empty", "no document"), ("file.odt", "no document")],
 )
 def test_what_cannot_be_a_source_is_refused(
     tmp_path: Path, knowledge: KnowledgeBase, name: str, complaint: str
 ) -> None:
     (tmp_path / "empty").mkdir()
-    (tmp_path / "file.txt").write_text("x")
+    (tmp_path / "file.odt").write_text("x")
     with pytest.raises(SourceRefused, match=complaint):
         add(knowledge, tmp_path / name)
     with pytest.raises(SourceRefused, match="not usable"):
@@ -243,7 +243,7 @@ def test_what_cannot_be_a_source_is_refused(
 def test_an_empty_knowledge_base_finds_nothing(knowledge: KnowledgeBase) -> None:
     assert knowledge.find("vpn").ranked == ()
     assert knowledge.find("").ranked == ()
-    assert knowledge.load_file("kb/none.md") is None
+    assert knowledge.load_article("kb/none.md") is None
 
 
 def test_hidden_folders_are_left_out(knowledge: KnowledgeBase, folder: Path) -> None:

@@ -5,8 +5,9 @@ import re
 import pytest
 from assistsupport.core.article import SpanKind, cite, is_resolved
 from assistsupport.core.front_matter import MAX_FRONT_MATTER_CHARS
-from assistsupport.core.markdown import MAX_BLOCK_CHARS, MAX_FILE_BYTES, parse_article
+from assistsupport.core.markdown import MAX_FILE_BYTES, parse_article
 from assistsupport.core.sentence import split_sentences
+from assistsupport.core.spans import MAX_BLOCK_CHARS
 from assistsupport.errors import ArticleRefused
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,7 +40,7 @@ def test_spans_are_the_bytes_between_their_offsets(blocks: list[str], line_end: 
     for span in article.spans:
         assert position <= span.start < span.end <= len(data)
         assert data[span.start : span.end].decode() == span.text
-        assert is_resolved(cite(article.article_id, article.sha256, span), data)
+        assert is_resolved(cite(article, span), data)
         position = span.end
 
 

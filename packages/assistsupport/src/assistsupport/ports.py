@@ -11,10 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from assistsupport.core.article import Article, ReaderStamp
 from assistsupport.core.draft_record import DraftRecord
 from assistsupport.core.governance import GovernanceCommit
 from assistsupport.core.integration import GovernanceStatus, IntegrationStatus, ReloadOutcome
-from assistsupport.core.knowledge import FoundFile, FoundSource, KnowledgeState
+from assistsupport.core.knowledge import ArticleVersion, FoundFile, FoundSource, KnowledgeState
 from assistsupport.core.policy_question import PolicyOutcome, PolicyQuestion
 from assistsupport.core.ranking import IndexedArticle
 
@@ -95,18 +96,18 @@ class GovernanceSource(Protocol):
 
 
 class ArticleFiles(Protocol):
-    """Markdown folders on disk."""
+    """Folders of documents on disk."""
 
     def find(self, path: Path, name: str | None, known: Mapping[str, Path]) -> FoundSource:
         """Return the articles at a folder or file, in the order of their ids.
 
         Args:
-            path: A folder or one Markdown file.
+            path: A folder or one document.
             name: Name of the source; None takes the folder's.
             known: Roots of the sources added before, by name.
 
         Raises:
-            SourceRefused: There is no such path, it holds no Markdown file, holds too many, or another
+            SourceRefused: There is no such path, it holds no document, holds too many, or another
                 folder was added under the same name.
         """
         ...
@@ -116,6 +117,26 @@ class ArticleFiles(Protocol):
 
         Raises:
             ArticleRefused: It cannot be read, or is too large.
+        """
+        ...
+
+
+class DocumentReader(Protocol):
+    """Makes articles of files, each by the reader of its format."""
+
+    def stamp(self, name: str) -> ReaderStamp:
+        """Return the stamp of the reader that would read a file of this name.
+
+        Raises:
+            ArticleRefused: There is none.
+        """
+        ...
+
+    def read(self, article_id: str, data: bytes) -> Article:
+        """Return the article in a file; the same bytes and stamp always give the same article.
+
+        Raises:
+            ArticleRefused: It cannot be read, or breaks a limit; no other file is touched by that.
         """
         ...
 
@@ -132,8 +153,8 @@ class LibraryView(Protocol):
         """Return the articles of these rows, in the order asked for; unknown rows are left out."""
         ...
 
-    def load_file(self, article_id: str) -> bytes | None:
-        """Return an article's file as it was added; None when there is no such article."""
+    def load_article(self, article_id: str) -> Article | None:
+        """Return an article with its text; None when there is no such article."""
         ...
 
 
@@ -145,7 +166,7 @@ class LibraryEdit(Protocol):
         """The state before the change."""
         ...
 
-    def load_versions(self, source: str) -> dict[str, str]:
+    def load_versions(self, source: str) -> dict[str, ArticleVersion]:
         """Return the version of each article of a source, by article id."""
         ...
 

@@ -11,9 +11,10 @@ from contracts.errors import MalformedDocument
 
 from assistsupport.adapters.desk_file import load_catalogue, load_tickets
 from assistsupport.adapters.disabled_lane import DisabledLane
+from assistsupport.adapters.document_folder import DocumentFolder
 from assistsupport.adapters.git_governance import GitGovernance
 from assistsupport.adapters.host import RandomIds, SystemClock, SystemStopwatch
-from assistsupport.adapters.markdown_folder import MarkdownFolder
+from assistsupport.adapters.readers.documents import DocumentReaders
 from assistsupport.adapters.sqlite_journal import SqliteJournal
 from assistsupport.adapters.sqlite_library import SqliteLibrary
 from assistsupport.adapters.tantivy_index import TantivyIndexes
@@ -74,14 +75,17 @@ def open_knowledge(data: Path) -> Iterator[KnowledgeBase]:
     """
     _make_folder(data)
     library = SqliteLibrary(data / _LIBRARY)
+    reader = DocumentReaders()
     try:
         yield KnowledgeBase(
             library=library,
             indexes=TantivyIndexes(data / "index"),
-            files=MarkdownFolder(),
+            files=DocumentFolder(),
+            reader=reader,
             stopwatch=SystemStopwatch(),
         )
     finally:
+        reader.close()
         library.close()
 
 

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import msgspec
 
-from assistsupport.core.knowledge import KnowledgeState
+from assistsupport.core.article import Article, DocumentFormat, ReaderStamp
+from assistsupport.core.knowledge import ArticleVersion, KnowledgeState
+from assistsupport.core.markdown import MARKDOWN_READER
 from assistsupport.core.ranking import IndexedArticle
 from assistsupport.errors import LibraryUnusable
 
-FORMAT = 2  # of the file; raised when the tables or the stored terms change meaning
+FORMAT = 3  # of the file; raised when the tables or the stored terms change meaning
 BUSY_TIMEOUT_S = 5.0
 MEMORY_ARTICLES = 4_096
 
@@ -28,13 +30,16 @@ CREATE TABLE article (
   article_id TEXT NOT NULL UNIQUE,
   source TEXT NOT NULL,
   sha256 TEXT NOT NULL,
+  text_sha256 TEXT NOT NULL,
+  reader_name TEXT NOT NULL,
+  reader_version TEXT NOT NULL,
   title_terms INTEGER NOT NULL,
   body_terms INTEGER NOT NULL,
   indexed BLOB NOT NULL,
-  file BLOB NOT NULL
+  text BLOB NOT NULL
 );
 CREATE INDEX article_by_source ON article (source, article_id, sha256);
-CREATE INDEX article_versions ON article (article_id, sha256, title_terms, body_terms);
+CREATE INDEX article_versions ON article (article_id, sha256, text_sha256, title_terms, body_terms);
 CREATE TABLE source (name TEXT PRIMARY KEY, root TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE state (
   only INTEGER PRIMARY KEY CHECK (only = 1),
@@ -60,10 +65,45 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version = {FORMAT};")
             connection.execute("INSERT INTO state VALUES (1, ?, '', 0, 0, 0)", (_EMPTY_SNAPSHOT,))
             connection.execute("COMMIT")
+    elif found == 2:
+        migrate_format_2(connection)
     elif found != FORMAT:
         raise LibraryUnusable(
             f"{path} has another format: expected {FORMAT}, got {found}; add the folders to a new data folder"
         )
+
+
+def migrate_format_2(connection: sqlite3.Connection) -> None:
+    """Bring a library of Markdown files, where text and file were one, to this format. Atomic.
+
+    Rows keep their numbers, so that the search index stays the one of these articles.
+    """
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in (
+            "ALTER TABLE article RENAME COLUMN file TO text",
+            "ALTER TABLE article ADD COLUMN text_sha256 TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE article ADD COLUMN reader_name TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE article ADD COLUMN reader_version TEXT NOT NULL DEFAULT ''",
+            "DROP INDEX article_versions",
+            "CREATE INDEX article_versions ON article"  # noqa: ISC004 - one statement
+            " (article_id, sha256, text_sha256, title_terms, body_terms)",
+        ):
+            connection.execute(statement)
+        reader = MARKDOWN_READER
+        for (row,) in connection.execute("SELECT row FROM article").fetchall():
+            blob, sha256 = connection.execute(
+                "SELECT indexed, sha256 FROM article WHERE row = ?", (row,)
+            ).fetchone()
+            indexed = msgspec.msgpack.decode(blob)
+            added = {"format": DocumentFormat.MARKDOWN, "reader": reader, "text_sha256": sha256}
+            indexed[0] = indexed[0] | added
+            connection.execute(
+                "UPDATE article SET indexed = ?, text_sha256 = ?, reader_name = ?, reader_version = ?"
+                " WHERE row = ?",
+                (msgspec.msgpack.encode(indexed), sha256, reader.name, reader.version, row),
+            )
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
 
 
 class SqliteLibrary:
@@ -189,11 +229,14 @@ class _View:
                 found[row] = self._library.memorize(row, blob)
         return tuple(found[row] for row in rows if row in found)
 
-    def load_file(self, article_id: str) -> bytes | None:
-        row = self._connection.execute(
-            "SELECT file FROM article WHERE article_id = ?", (article_id,)
+    def load_article(self, article_id: str) -> Article | None:
+        found = self._connection.execute(
+            "SELECT row, text FROM article WHERE article_id = ?", (article_id,)
         ).fetchone()
-        return None if row is None else bytes(row[0])
+        if found is None:
+            return None
+        [indexed] = self.load([found[0]])
+        return msgspec.structs.replace(indexed.article, text=bytes(found[1]).decode())
 
 
 class _Edit:
@@ -207,21 +250,29 @@ class _Edit:
         self._encoder = msgspec.msgpack.Encoder()
         self.state = _load_state(connection)
 
-    def load_versions(self, source: str) -> dict[str, str]:
-        rows = self._connection.execute("SELECT article_id, sha256 FROM article WHERE source = ?", (source,))
-        return dict(rows.fetchall())
+    def load_versions(self, source: str) -> dict[str, ArticleVersion]:
+        rows = self._connection.execute(
+            "SELECT article_id, sha256, reader_name, reader_version FROM article WHERE source = ?", (source,)
+        )
+        return {
+            article_id: ArticleVersion(sha256=sha256, reader=ReaderStamp(name=name, version=version))
+            for article_id, sha256, name, version in rows
+        }
 
     def store(self, indexed: IndexedArticle) -> int:
         article = indexed.article
         self.remove(article.article_id)
         lean = msgspec.structs.replace(indexed, article=msgspec.structs.replace(article, text=""))
         cursor = self._connection.execute(
-            "INSERT INTO article (article_id, source, sha256, title_terms, body_terms, indexed, file)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO article (article_id, source, sha256, text_sha256, reader_name, reader_version,"
+            " title_terms, body_terms, indexed, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 article.article_id,
                 article.article_id.split("/", 1)[0],
                 article.sha256,
+                article.text_sha256,
+                article.reader.name,
+                article.reader.version,
                 len(indexed.title_terms),
                 sum(indexed.body_counts.values()),
                 self._encoder.encode(lean),
@@ -242,10 +293,11 @@ class _Edit:
     def commit(self, generation: str, sources: Mapping[str, Path]) -> KnowledgeState:
         digest = hashlib.sha256()
         totals = [0, 0, 0]
-        for article_id, sha256, title_terms, body_terms in self._connection.execute(
-            "SELECT article_id, sha256, title_terms, body_terms FROM article ORDER BY article_id"
+        for article_id, sha256, text_sha256, title_terms, body_terms in self._connection.execute(
+            "SELECT article_id, sha256, text_sha256, title_terms, body_terms FROM article ORDER BY article_id"
         ):
-            digest.update(f"{article_id}\0{sha256}\n".encode())
+            text = "" if text_sha256 == sha256 else f"\0{text_sha256}"
+            digest.update(f"{article_id}\0{sha256}{text}\n".encode())
             totals = [totals[0] + 1, totals[1] + title_terms, totals[2] + body_terms]
         self._connection.execute(
             "UPDATE state SET snapshot = ?, generation = ?, documents = ?, title_terms = ?, body_terms = ?",

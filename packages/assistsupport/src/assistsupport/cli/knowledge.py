@@ -1,13 +1,16 @@
 """`assistsupport kb`: add articles, search them."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from assistsupport.cli.output import EXIT_NO, narrate, print_json, refusing, show_progress
+from assistsupport.core.article import Article, SpanKind
 from assistsupport.core.draft import view_source
 from assistsupport.core.knowledge import AddReport
+from assistsupport.core.spans import MAX_SPANS
 from assistsupport.errors import KnowledgeMissing
 from assistsupport.wiring import has_knowledge, open_knowledge
 
@@ -39,7 +42,9 @@ def describe_folder(data: Path) -> str:
 
 @app.command()
 def add(
-    paths: Annotated[list[Path], typer.Argument(help="Folders of Markdown files, or single files.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Folders of documents (.md .txt .html .pdf .docx), or single files.")
+    ],
     data: NEW_DATA = DEFAULT_DATA,
     name: Annotated[
         str | None, typer.Option(help="Name of the source; the folder's name by default.")
@@ -62,6 +67,36 @@ def _print_report(report: AddReport) -> None:
         f"{report.unchanged} unchanged, {len(report.refused)} refused: "
         f"{report.documents} articles, snapshot {report.snapshot[:12]}, {report.elapsed_ms:.0f} ms"
     )
+
+
+@app.command()
+def show(
+    article: Annotated[str, typer.Argument(help="Its id, as 'kb search' prints it.")],
+    data: DATA = DEFAULT_DATA,
+    json: JSON = False,
+) -> None:
+    """Print the text that drafts quote, as it was read. Exit 1 when there is no such article."""
+    with refusing(), open_knowledge(require_knowledge(data)) as knowledge:
+        found = knowledge.load_article(article)
+    if found is None:
+        narrate(f"no article '{article}'; 'assistsupport kb search' prints ids")
+        raise typer.Exit(EXIT_NO)
+    if json:
+        print_json(found)
+        return
+    _narrate_article(found)
+    typer.echo(found.text, nl=not found.text.endswith("\n"))
+
+
+def _narrate_article(article: Article) -> None:
+    front, reader = article.front_matter, article.reader
+    narrate(f"{front.title} ({article.format}, read by {reader.name} {reader.version})")
+    narrate(f"file sha256 {article.sha256}, text sha256 {article.text_sha256}")
+    kinds = Counter(span.kind for span in article.spans)
+    counts = ", ".join(f"{kinds[kind]} {kind}" for kind in SpanKind if kinds[kind]) or "nothing"
+    narrate(f"{len(article.sections)} sections; quotable: {counts}")
+    if len(article.spans) >= MAX_SPANS:
+        narrate(f"only the first {article.spans[-1].end} bytes can be quoted; split the file")
 
 
 @app.command()

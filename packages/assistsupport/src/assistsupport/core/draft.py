@@ -11,7 +11,7 @@ from typing import assert_never
 
 import msgspec
 
-from assistsupport.core.article import Citation, FrontMatter, SpanKind, calculate_sha256, cite
+from assistsupport.core.article import Citation, DocumentFormat, FrontMatter, SpanKind, calculate_sha256, cite
 from assistsupport.core.disposition import (
     Disposition,
     Match,
@@ -74,12 +74,14 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         sha256: Its version.
         score: Its rank score, a multiple of a millionth.
         front_matter: What it says about itself.
+        format: What its file is.
     """
 
     article_id: str
     sha256: str
     score: float
     front_matter: FrontMatter
+    format: DocumentFormat
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -211,7 +213,7 @@ def _write_spans(writer: _Writer, chosen: Chosen) -> None:
             span.text,
             SentenceKind.CITED,
             " " if run_on else "\n\n",
-            cite(article.article_id, article.sha256, span),
+            cite(article, span),
         )
         last = span
 
@@ -240,4 +242,5 @@ def view_source(ranked: Ranked) -> Source:
         sha256=article.sha256,
         score=ranked.score,
         front_matter=article.front_matter,
+        format=article.format,
     )

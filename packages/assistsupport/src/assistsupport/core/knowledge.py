@@ -4,12 +4,15 @@ from pathlib import Path
 
 import msgspec
 
+from assistsupport.core.article import ReaderStamp
+
 
 class KnowledgeState(msgspec.Struct, frozen=True, kw_only=True):
     """The state of the knowledge base at one moment.
 
     Args:
-        snapshot: SHA-256 over every (article id, version): the same articles, the same snapshot.
+        snapshot: SHA-256 over every article id, its file and, where it differs, its text: the same
+            articles, the same snapshot.
         generation: Name of the search index built from exactly these articles; empty when there are none.
         documents: How many articles there are.
         title_terms: How many title terms they have together.
@@ -23,8 +26,20 @@ class KnowledgeState(msgspec.Struct, frozen=True, kw_only=True):
     body_terms: int
 
 
+class ArticleVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """What an article in the library was made from: a file, and a reader.
+
+    Args:
+        sha256: SHA-256 of the file.
+        reader: Which reader read it.
+    """
+
+    sha256: str
+    reader: ReaderStamp
+
+
 class FoundFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A Markdown file of a source.
+    """A file of a source that may be an article.
 
     Args:
         article_id: `<source>/<path in the source>`, with slashes.

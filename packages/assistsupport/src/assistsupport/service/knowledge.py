@@ -1,9 +1,9 @@
 """Keeps the knowledge base up to date, and finds articles in it.
 
-Incremental by content hash: a file with the bytes it had is not read into spans again. The search
-index never holds a deleted article (deleted ones would go on counting in the document frequencies
-until some later merge, and the same articles would then give different drafts): new articles extend
-the index, anything else builds it anew from the stored terms.
+Incremental by content hash: a file with the bytes it had, and the same reader, is not read into spans
+again. The search index never holds a deleted article (deleted ones would go on counting in the document
+frequencies until some later merge, and the same articles would then give different drafts): new articles
+extend the index, anything else builds it anew from the stored terms.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,12 +12,12 @@ from pathlib import Path
 import msgspec
 
 from assistsupport.core.article import Article, calculate_sha256
-from assistsupport.core.knowledge import AddReport, FoundFile, FoundSource
-from assistsupport.core.markdown import parse_article
+from assistsupport.core.knowledge import AddReport, ArticleVersion, FoundFile, FoundSource
 from assistsupport.core.ranking import IndexedArticle, Ranked, Statistics, count_terms, rank
 from assistsupport.errors import ArticleRefused, LibraryUnusable
 from assistsupport.ports import (
     ArticleFiles,
+    DocumentReader,
     Library,
     LibraryEdit,
     LibraryView,
@@ -50,15 +50,23 @@ class KnowledgeBase:
         library: Where articles are kept.
         indexes: Where they are searched.
         files: Where they come from.
+        reader: What makes articles of files.
         stopwatch: For the figures in reports.
     """
 
     def __init__(
-        self, *, library: Library, indexes: SearchIndexes, files: ArticleFiles, stopwatch: Stopwatch
+        self,
+        *,
+        library: Library,
+        indexes: SearchIndexes,
+        files: ArticleFiles,
+        reader: DocumentReader,
+        stopwatch: Stopwatch,
     ) -> None:
         self._library = library
         self._indexes = indexes
         self._files = files
+        self._reader = reader
         self._stopwatch = stopwatch
 
     def find(self, text: str) -> Found:
@@ -90,10 +98,10 @@ class KnowledgeBase:
             ranked=rank(terms, candidates, statistics), statistics=statistics, snapshot=state.snapshot
         )
 
-    def load_file(self, article_id: str) -> bytes | None:
-        """Return an article's file as it was added; None when there is no such article."""
+    def load_article(self, article_id: str) -> Article | None:
+        """Return an article as it was read, with its text; None when there is no such article."""
         with self._library.view() as view:
-            return view.load_file(article_id)
+            return view.load_article(article_id)
 
     def describe(self) -> tuple[int, str]:
         """Return how many articles there are, and the snapshot."""
@@ -120,7 +128,7 @@ class KnowledgeBase:
             roots[source.name] = source.root
             sources.append(source)
         with self._library.edit() as edit:
-            update = _Update(edit, self._files, self._indexes, progress)
+            update = _Update(edit, self._files, self._reader, self._indexes, progress)
             for source in sources:
                 update.read(source)
             return self._commit(edit, update, roots, began)
@@ -155,10 +163,16 @@ class _Update:
     """One run of `add`: compares, reads what differs, and knows what the index needs."""
 
     def __init__(
-        self, edit: LibraryEdit, files: ArticleFiles, indexes: SearchIndexes, progress: Progress
+        self,
+        edit: LibraryEdit,
+        files: ArticleFiles,
+        reader: DocumentReader,
+        indexes: SearchIndexes,
+        progress: Progress,
     ) -> None:
         self._edit = edit
         self._files = files
+        self._reader = reader
         self._indexes = indexes
         self._progress = progress
         self._new: list[tuple[int, IndexedArticle]] = []
@@ -182,13 +196,14 @@ class _Update:
                 self._edit.remove(article_id)
                 self.removed += 1
 
-    def _read_file(self, file: FoundFile, version: str | None) -> None:
+    def _read_file(self, file: FoundFile, version: ArticleVersion | None) -> None:
         try:
             data = self._files.read(file)
-            if calculate_sha256(data) == version:
+            found = ArticleVersion(sha256=calculate_sha256(data), reader=self._reader.stamp(file.article_id))
+            if found == version:
                 self.unchanged += 1
                 return
-            indexed = index_article(parse_article(file.article_id, data), self._indexes)
+            indexed = index_article(self._reader.read(file.article_id, data), self._indexes)
         except ArticleRefused as exc:
             self.refused.append((file.article_id, str(exc)))
             return

@@ -1,4 +1,4 @@
-"""Cuts an article's file into quoted and other pieces, for highlighting."""
+"""Cuts an article's text into quoted and other pieces, for highlighting."""
 
 from collections.abc import Sequence
 
@@ -14,20 +14,20 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     is_quoted: bool
 
 
-def cut_pieces(file: bytes, spans: Sequence[tuple[int, int]]) -> tuple[Piece, ...]:
-    """Return the file's text in pieces. Pure.
+def cut_pieces(text: bytes, spans: Sequence[tuple[int, int]]) -> tuple[Piece, ...]:
+    """Return an article's text in pieces. Pure.
 
     Args:
-        file: UTF-8.
+        text: UTF-8.
         spans: Byte offsets of the quotations, in order, not overlapping.
     """
     pieces = []
     position = 0
     for start, end in sorted(spans):
-        pieces.append(Piece(text=file[position:start].decode(errors="replace"), is_quoted=False))
-        pieces.append(Piece(text=file[start:end].decode(errors="replace"), is_quoted=True))
+        pieces.append(Piece(text=text[position:start].decode(errors="replace"), is_quoted=False))
+        pieces.append(Piece(text=text[start:end].decode(errors="replace"), is_quoted=True))
         position = end
-    pieces.append(Piece(text=file[position:].decode(errors="replace"), is_quoted=False))
+    pieces.append(Piece(text=text[position:].decode(errors="replace"), is_quoted=False))
     return tuple(piece for piece in pieces if piece.text)
 
 

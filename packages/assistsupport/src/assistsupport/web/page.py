@@ -124,15 +124,17 @@ def _view_article(site: Site, reply: DraftReply, number: int) -> dict[str, Any]:
     cited = [
         s.citation for s in reply.draft.sentences if s.citation and s.citation.article_id == source.article_id
     ]
-    file = site.knowledge.load_file(source.article_id) or b""
-    is_current = all(is_resolved(citation, file) for citation in cited)
+    article = site.knowledge.load_article(source.article_id)
+    text = article.text.encode() if article is not None else b""
+    is_current = all(is_resolved(citation, text) for citation in cited)
     spans = [(citation.start, citation.end) for citation in cited] if is_current else []
-    pieces = cut_pieces(file, spans)
+    pieces = cut_pieces(text, spans)
     return {
         "number": number,
         "source": source,
         "draft_id": reply.draft_id,
         "is_current": is_current,
+        "reader": article.reader if article is not None else None,
         "pieces": pieces,
         "excerpt": shorten(pieces),
     }

@@ -1,4 +1,4 @@
-"""Finds and reads Markdown files below a folder, and nothing outside of it.
+"""Finds and reads documents below a folder, and nothing outside of it.
 
 Symbolic links are never followed, neither to files nor to folders: what is drafted for a customer
 must come from the folder that the team named.
@@ -9,16 +9,16 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from assistsupport.adapters.readers.documents import FORMAT_BY_SUFFIX, MAX_BYTES, choose_format
 from assistsupport.core.knowledge import FoundFile, FoundSource
-from assistsupport.core.markdown import MAX_FILE_BYTES
 from assistsupport.errors import ArticleRefused, SourceRefused
 
 MAX_FILES = 200_000
 MAX_DEPTH = 24
-SUFFIXES = frozenset({".md", ".markdown"})
+_SUFFIXES = ", ".join(sorted(FORMAT_BY_SUFFIX))
 
 
-class MarkdownFolder:
+class DocumentFolder:
     """Implements `ports.ArticleFiles` on the file system."""
 
     def find(self, path: Path, name: str | None, known: Mapping[str, Path]) -> FoundSource:
@@ -29,23 +29,24 @@ class MarkdownFolder:
         if path.is_dir():
             return _find_folder(path, name or path.name, known, explicit=name is not None)
         if not path.is_file():
-            raise SourceRefused(f"{path} does not exist; expected a folder of Markdown files, or one of them")
-        if path.suffix.lower() not in SUFFIXES:
-            raise SourceRefused(f"{path} is no Markdown file: expected .md or .markdown, got '{path.suffix}'")
+            raise SourceRefused(f"{path} does not exist; expected a folder of documents, or one of them")
+        if path.suffix.lower() not in FORMAT_BY_SUFFIX:
+            raise SourceRefused(f"{path} is no document: expected {_SUFFIXES}, got '{path.suffix}'")
         return _find_file(path, name, known)
 
     def read(self, file: FoundFile) -> bytes:
         """Return the file's bytes; a link put in its place since it was found is refused."""
+        limit = MAX_BYTES[choose_format(file.path.name)]
         try:
             descriptor = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with os.fdopen(descriptor, "rb") as handle:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                     raise ArticleRefused("it is no regular file; leave it out")
-                data = handle.read(MAX_FILE_BYTES + 1)
+                data = handle.read(limit + 1)
         except OSError as exc:
             raise ArticleRefused(f"it cannot be read: {exc.strerror}; check its permissions") from exc
-        if len(data) > MAX_FILE_BYTES:
-            raise ArticleRefused(f"file is too large: expected at most {MAX_FILE_BYTES} bytes; split it")
+        if len(data) > limit:
+            raise ArticleRefused(f"file is too large: expected at most {limit} bytes; split it")
         return data
 
 
@@ -66,7 +67,7 @@ def _find_folder(root: Path, name: str, known: Mapping[str, Path], *, explicit: 
         if len(files) > MAX_FILES:
             raise SourceRefused(f"{root} holds too many files: expected at most {MAX_FILES}; add parts of it")
     if not files:
-        raise SourceRefused(f"{root} holds no Markdown file; expected at least one '*.md' below it")
+        raise SourceRefused(f"{root} holds no document; expected at least one of {_SUFFIXES} below it")
     files.sort(key=lambda file: file.article_id)
     return FoundSource(
         name=name, root=root, files=tuple(files), is_whole=True, refused=tuple(sorted(refused))
@@ -111,5 +112,5 @@ def _walk(folder: Path, depth: int) -> Iterator[Path]:
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(Path(entry.path), depth + 1)
-        elif Path(entry.name).suffix.lower() in SUFFIXES:
+        elif Path(entry.name).suffix.lower() in FORMAT_BY_SUFFIX:
             yield Path(entry.path)

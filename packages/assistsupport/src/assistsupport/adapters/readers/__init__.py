@@ -1,0 +1,1 @@
+"""Readers of documents that are not their own text; they run in a child process of their own."""
