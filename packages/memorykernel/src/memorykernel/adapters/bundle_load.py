@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
+from memorykernel.adapters.bundle_apart import WORTH_IT, is_worth_it, pour_apart
 from memorykernel.adapters.bundle_rows import MemoryRows, check_links, pour, refuse_rows
 from memorykernel.adapters.rows import (
     ANSWER_COLUMNS,
@@ -41,12 +42,14 @@ def load_exactly(
     manifest: Manifest,
     *,
     words_at_once: int = WORDS_AT_ONCE,
+    apart_from: int = WORTH_IT,
 ) -> int:
     """Fill an empty store inside a write transaction; see `ports.DataTarget`.
 
     Args:
         connection, bundle, manifest: The store, and what it is filled with.
         words_at_once: How many words of records are sorted in memory at once.
+        apart_from: From how many records and links on a second process makes the rows.
 
     Returns:
         How many lines were taken over.
@@ -57,12 +60,16 @@ def load_exactly(
     for name, _ in indexes:
         connection.execute(f"DROP INDEX {name}")
     tables = _Tables(connection, words_at_once)
-    maker = pour(bundle, manifest, tables, connection)
+    heads = (
+        pour_apart(bundle, manifest, tables)
+        if is_worth_it(manifest, apart_from)
+        else pour(bundle, manifest, tables, connection)
+    )
     tables.finish()
     for _, statement in indexes:
         connection.execute(statement)
     check_links(lambda statement: connection.execute(statement).fetchall())
-    maker.check_heads(manifest)
+    heads.check_heads(manifest)
     state = manifest.state
     return state.records + state.links + state.answers + state.requests
 

@@ -75,6 +75,24 @@ class MemoryRows(NamedTuple):
     members: list[Row]
 
 
+class Heads(NamedTuple):
+    """Where both chains of a bundle end, 32 bytes each."""
+
+    memory: bytes
+    answers: bytes
+
+    def check_heads(self, manifest: Manifest) -> None:
+        """Pass when the chains end as the manifest says."""
+        state = manifest.state
+        found = (self.memory.hex(), self.answers.hex())
+        if found != (state.memory_head, state.answer_head):
+            raise BundleInvalid(
+                "the lines do not give the heads of the manifest:"
+                f" expected {state.memory_head[:16]} and {state.answer_head[:16]},"
+                f" got {found[0][:16]} and {found[1][:16]}; export again"
+            )
+
+
 class RowSink(Protocol):
     """Where the rows of a bundle go: tables of a store, inside a write transaction."""
 
@@ -95,7 +113,7 @@ class RowSink(Protocol):
         ...
 
 
-def pour(bundle: Bundle, manifest: Manifest, sink: RowSink, parking: sqlite3.Connection) -> RowMaker:
+def pour(bundle: Bundle, manifest: Manifest, sink: RowSink, parking: sqlite3.Connection) -> Heads:
     """Make the rows of a bundle in their order and let them in.
 
     Args:
@@ -104,7 +122,7 @@ def pour(bundle: Bundle, manifest: Manifest, sink: RowSink, parking: sqlite3.Con
         parking: Where lines wait that come early.
 
     Returns:
-        What knows the heads.
+        The heads.
 
     Raises:
         BundleInvalid: A line is invalid or missing.
@@ -125,7 +143,7 @@ def pour(bundle: Bundle, manifest: Manifest, sink: RowSink, parking: sqlite3.Con
     orders[Member.MEMORY].finish(state.records + state.links)
     orders[Member.ANSWERS].finish(state.answers)
     orders[Member.REQUESTS].finish(state.requests)
-    return maker
+    return maker.heads
 
 
 class RowMaker:
@@ -136,16 +154,10 @@ class RowMaker:
         self._jumps = JumpHeads(GENESIS_MEMORY)
         self._before_us: int | None = None
 
-    def check_heads(self, manifest: Manifest) -> None:
-        """Pass when the chains end as the manifest says."""
-        state = manifest.state
-        found = (self._head.hex(), self._answer_head.hex())
-        if found != (state.memory_head, state.answer_head):
-            raise BundleInvalid(
-                "the lines do not give the heads of the manifest:"
-                f" expected {state.memory_head[:16]} and {state.answer_head[:16]},"
-                f" got {found[0][:16]} and {found[1][:16]}; export again"
-            )
+    @property
+    def heads(self) -> Heads:
+        """Where both chains stand."""
+        return Heads(self._head, self._answer_head)
 
     def make_memory(self, due: Sequence[MemoryLine]) -> MemoryRows:
         """The rows of records and links."""
