@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -192,9 +193,12 @@ def test_a_session_is_no_more_than_its_token_is_now(tmp_path: Path, kit: Any) ->
             other = msgspec.structs.replace(moved, tenant="acme")
             return AccessList((other, msgspec.structs.replace(lowered, scopes=(TokenScope.WRITE,))))
 
+        def is_refused(who: str) -> bool:
+            return bool(here.call("GET", "/console", Cookie=cookies[who])[0] == 403)
+
         change_access(access, edit)
         for who, finding in (("moved", "another tenant"), ("lowered", "the scope &#39;read&#39;")):
-            assert until(lambda who=who: here.call("GET", "/console", Cookie=cookies[who])[0] == 403)
+            assert until(partial(is_refused, who))
             assert finding in here.call("GET", "/console", Cookie=cookies[who])[2]
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from memorykernel import open_kernel
+from memorykernel.adapters.sqlite_verify import verify
 from memorykernel.core.release import default_release
+from memorykernel.errors import SchemaUnavailable
 
 LOCKED = "another process has held the database for too long"
 DAMAGED = "the database is damaged; find where with 'mk verify' and restore a backup with 'mk restore'"
@@ -150,3 +152,16 @@ def test_a_database_is_no_backup_of_itself(db: Path, mk: Any) -> None:
 
     assert (ran.code, db.read_bytes()) == (1, before)
     assert "is that database itself" in ran.err
+
+
+def test_a_schema_that_is_no_text_is_damage(db: Path, kit: Any) -> None:
+    data = db.read_bytes()
+    for name in (b"CREATE TABLE links", b"CREATE TABLE records"):
+        data = data.replace(name, name[:-3] + b"\xc9" + name[-2:])
+    db.write_bytes(data)
+    report = verify(db, answers=True, jobs=1, progress=lambda done, total: None)
+    assert [each.table for each in report.damage][:1] == ["sqlite_schema"]
+    kernel = open_kernel(db, default_release())
+    with pytest.raises(SchemaUnavailable, match="the database is damaged"):
+        kernel.schema_care.load_status()
+    kernel.file.close()

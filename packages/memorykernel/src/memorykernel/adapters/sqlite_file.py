@@ -194,6 +194,11 @@ class SqliteFile:
         )
         try:
             self._prepare(connection)
+        except UnicodeDecodeError as exc:  # of SQLite's message, which quotes the schema
+            connection.close()
+            damaged = sqlite3.DatabaseError("malformed schema: its text is not UTF-8")
+            damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise damaged from exc
         except BaseException:
             connection.close()
             raise
