@@ -53,6 +53,13 @@ def test_a_copied_checker_says_that_there_is_nothing_to_read(tmp_path: Path, doc
         assert done.stderr.startswith("error: no proof can be read")
 
 
+def test_a_refused_file_is_not_printed(tmp_path: Path) -> None:
+    done = run_alone(tmp_path, b"SQLite format 3\0" + b"secret \xff" * 1000)
+    assert done.returncode == 1
+    assert "secret" not in done.stdout
+    assert "cannot be read: UnicodeDecodeError" in json.loads(done.stdout)["because"]
+
+
 def test_the_checker_imports_the_standard_library_only() -> None:
     tree = ast.parse(Path(proof_check.__file__).read_text())
     imported = {

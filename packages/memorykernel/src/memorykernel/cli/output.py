@@ -30,7 +30,10 @@ def print_written(written: Written) -> None:
     print_result(bytes(written.data))
     if written.conflicts:
         more = " and more" if written.more_conflicts else ""
-        narrate(f"warning: in conflict since this write: {', '.join(written.conflicts)}{more}")
+        narrate(
+            f"warning: in conflict since this write: {', '.join(written.conflicts)}{more};"
+            " what both decide is inconclusive until one is superseded: mk memory link --relation supersedes"
+        )
 
 
 def narrate(line: str) -> None:

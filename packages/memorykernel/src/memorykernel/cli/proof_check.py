@@ -95,7 +95,7 @@ def check_proof(data: bytes) -> Row:
         RecursionError,
         OverflowError,
     ) as exc:
-        raise Refused(f"it cannot be read: {exc!r}") from exc
+        raise Refused(f"it cannot be read: {type(exc).__name__}: {exc}") from exc
     shown = {"context_package_id": package["context_package_id"], "result": package["answer"]["result"]}
     return shown | {"ruleset": proof["ruleset"], "snapshot_id": f"txn_{head}", "inputs": len(proof["inputs"])}
 
@@ -488,13 +488,16 @@ def _require(holds: bool, otherwise: str) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Check the file that is named, and say what came of it."""
+    if len(arguments) != 1:
+        print("error: no proof can be read; run: python proof_check.py FILE", file=sys.stderr)
+        return 3
     try:
         shown = check_proof(Path(arguments[0]).read_bytes())
     except Refused as refused:
         print(json.dumps({"holds": False, "because": str(refused)}))
         return 1
-    except (OSError, IndexError) as exc:
-        print(f"error: no proof can be read: {exc}; name a file", file=sys.stderr)
+    except OSError as exc:
+        print(f"error: no proof can be read: {exc}; correct the path", file=sys.stderr)
         return 3
     print(json.dumps({"holds": True} | shown))
     return 0
