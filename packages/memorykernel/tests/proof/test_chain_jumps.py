@@ -38,6 +38,18 @@ def test_a_jump_over_a_missing_entry_leads_nowhere() -> None:
     jumps.find(1)
     jumps.push(1, b"1")
     assert jumps.find(5) == b""
+    jumps.push(5, b"5")
+    assert jumps.find(6) == b""
+
+
+def test_a_walk_that_stumbles_does_not_jump_wrongly() -> None:
+    jumps = JumpHeads(b"0")
+    for number in range(1, 5):
+        jumps.find(number)
+        jumps.push(number, str(number).encode())
+    assert jumps.find(5) == jumps.find(5) == str(find_jump(5)).encode()
+    jumps.find(9)
+    assert jumps.find(6) in (b"", str(find_jump(6)).encode())
 
 
 @pytest.mark.parametrize("changed", ["jump_head", "entry_seq", "recorded_at_us", "subject"])

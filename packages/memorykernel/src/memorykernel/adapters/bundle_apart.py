@@ -7,6 +7,7 @@ here in the same words. It holds no file of the store, and ends when its pipes d
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sqlite3
@@ -187,6 +188,8 @@ def main() -> None:
     """Be the second process: read a manifest and chunks from stdin, write rows to stdout."""
     # The first process is interrupted too, and its end ends the pipes.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Rows hold no cycles, and there are many of them.
+    gc.disable()
     piped = _Piped(sys.stdin.buffer, sys.stdout.buffer)
     try:
         with closing(sqlite3.connect("", isolation_level=None)) as parking:

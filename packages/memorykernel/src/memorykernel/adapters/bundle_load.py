@@ -31,6 +31,9 @@ from memorykernel.ports import Bundle
 WORDS_AT_ONCE: Final = 2_000_000
 """How many words of records are sorted in memory at once: 8 bytes each, and each different one."""
 
+_TEMP_KIB: Final = 65536
+"""SQLite holds 2 MB of temporary tables otherwise, and the places of records are looked up in no order."""
+
 _INDEXES: Final = """
 SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name
 """
@@ -101,6 +104,7 @@ class _Tables:
         self._words_at_once = words_at_once
         self._words: defaultdict[str, array[int]] = defaultdict(partial(array, "q"))
         self._word_count = 0
+        connection.execute(f"PRAGMA temp.cache_size = -{_TEMP_KIB}")
         connection.execute(
             "CREATE TEMP TABLE loaded_places (record_seq INTEGER PRIMARY KEY, slot INTEGER, rank BLOB)"
         )

@@ -149,17 +149,30 @@ class JumpHeads:
 
     def __init__(self, genesis: bytes) -> None:
         self._peaks = [(0, genesis)]
+        # How many entries were walked without a gap, a `find` and a `push` each; then every peak is there.
+        self._walked: int | None = 0
+        self._found: int | None = None
 
     def find(self, entry_seq: int) -> bytes:
         """The head that an entry jumps to; empty when that entry was not walked."""
-        jump = find_jump(entry_seq)
+        is_next = self._walked is not None and entry_seq == self._walked + 1
+        self._walked, self._found = None, entry_seq if is_next else None
+        jump = self._jump_over_twins() if is_next else find_jump(entry_seq)
         while self._peaks and self._peaks[-1][0] > jump:
             self._peaks.pop()
         return self._peaks[-1][1] if self._peaks and self._peaks[-1][0] == jump else b""
 
+    def _jump_over_twins(self) -> int:
+        """`find_jump` of the next entry: it joins the last two peaks if they stand for as many entries."""
+        last = self._peaks[-3:]
+        newest = last[-1][0]
+        is_joining = len(last) == 3 and newest - last[1][0] == last[1][0] - last[0][0]
+        return last[0][0] if is_joining else newest
+
     def push(self, entry_seq: int, head: bytes) -> None:
         """Remember an entry's head, directly after `find` for it."""
         self._peaks.append((entry_seq, head))
+        self._walked = entry_seq if entry_seq == self._found else None
 
 
 def digest_columns(values: Sequence[Value], published: int) -> bytes:
