@@ -1,4 +1,5 @@
 # The only command surface: people, CI and the README use these targets and nothing else.
+#   make setup      bring what it needs into .venv
 #   make run        watch one whole cutover (real processes, real git, real traffic)
 #   make test       the checks, then the suite
 #   make check      format, lint, types, layers, lock file
@@ -7,7 +8,7 @@
 #   make clean      remove what the targets above made
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := run
-.PHONY: run test check scenarios bench clean
+.PHONY: setup run test check scenarios bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -31,6 +32,9 @@ $(READY): uv.lock pyproject.toml $(wildcard packages/*/pyproject.toml)
 # Dozens of short processes start in a demo; none of them should compile what another one has.
 COMPILE := $(BIN)/python -m compileall -q packages/contracts/src packages/memorykernel/src \
   packages/assistsupport/src packages/cutover/src
+
+setup: $(READY)
+	@$(COMPILE)
 
 run: $(READY)
 	@$(COMPILE)

@@ -384,7 +384,7 @@ def test_a_missing_driver_is_named_with_the_remedy(world: Any, monkeypatch: pyte
     for module in [name for name in sys.modules if "postgres_" in name and "memorykernel.adapters" in name]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(DriverMissing, match=r"pip install 'memorykernel-service\[postgresql\]'"):
+    with pytest.raises(DriverMissing, match="with its extra 'postgresql'"):
         world.open()
 
 

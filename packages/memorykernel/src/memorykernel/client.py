@@ -25,7 +25,7 @@ try:
     import urllib3
 except ModuleNotFoundError as exc:
     raise ModuleNotFoundError(
-        "the client needs urllib3, which is not installed; run: pip install 'memorykernel-service[client]'"
+        "the client needs urllib3; install memorykernel-service with its extra 'client'"
     ) from exc
 
 from memorykernel.adapters.system import RandomIds, SystemClock

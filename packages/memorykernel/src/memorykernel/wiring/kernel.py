@@ -208,7 +208,7 @@ def require_driver() -> None:
     except ModuleNotFoundError as exc:
         raise DriverMissing(
             f"a PostgreSQL database needs the driver '{exc.name}', which is not installed;"
-            " run: pip install 'memorykernel-service[postgresql]'"
+            " install memorykernel-service with its extra 'postgresql'"
         ) from exc
 
 
