@@ -9,7 +9,7 @@ from memorykernel.core.question import PolicyQuestion
 from memorykernel.core.record import MembershipContent
 from memorykernel.core.request import AddConstraintV4, AddLink, AddMembership, AskV4, read_request
 from memorykernel.core.vocabulary import RecordType
-from memorykernel.errors import InvalidRequest
+from memorykernel.errors import InvalidRequest, MistypedField
 from memorykernel.wiring import Kernel
 
 ASKED = PolicyQuestion(text="?", actor="ada", action="read", resource="docs/hr/pay.pdf", as_of_us=0)
@@ -127,6 +127,12 @@ def test_a_name_that_no_store_can_look_up_is_refused(kernel: Kernel, kit: Any) -
         add_member(kernel, kit, "a\0b", "staff")
     asked = AskV4(text="?", actor="a\0b", action="read", resource="r")
     with pytest.raises(InvalidRequest, match="holds U\\+0000"):
+        kernel.asking.ask(asked)
+
+
+def test_what_names_no_state_is_told_both_ways_to_name_one(kernel: Kernel) -> None:
+    asked = AskV4(text="?", actor="a", action="read", resource="r", as_known_at="yesterday")
+    with pytest.raises(MistypedField, match=r"'as_known_at' .* 2026-02-08T13:19:53Z or txn_<64 digits>"):
         kernel.asking.ask(asked)
 
 

@@ -44,7 +44,7 @@ from memorykernel.core.request import (
 from memorykernel.core.scope_pattern import check_patterns
 from memorykernel.core.ulid import parse_ulid
 from memorykernel.core.vocabulary import RecordType, TruthStatus
-from memorykernel.errors import InvalidRequest, WriteConflict
+from memorykernel.errors import InvalidRequest, MistypedField, WriteConflict
 
 MAX_VERSION: Final = 2**63 - 1
 """The largest integer that the store can hold."""
@@ -193,7 +193,13 @@ def admit_recall(request: Recall | RecallV4, now_us: int) -> RecallQuestion:
 def _known(as_known_at: str | None) -> str | None:
     """Check that it is a snapshot's name or a time; which state it means is the store's to say."""
     if as_known_at is not None and not _SNAPSHOT.fullmatch(as_known_at):
-        parse_instant(as_known_at, field="as_known_at")
+        try:
+            parse_instant(as_known_at, field="as_known_at")
+        except MistypedField as exc:
+            raise MistypedField(
+                "as_known_at",
+                "is no time in UTC and no snapshot: expected 2026-02-08T13:19:53Z or txn_<64 digits>",
+            ) from exc
     return as_known_at
 
 
