@@ -1,5 +1,6 @@
 """What the tests of the desk share: a small knowledge base, a scripted policy lane, a running site."""
 
+import atexit
 import http.client
 import json
 import threading
@@ -30,7 +31,7 @@ from assistsupport.core.policy_question import (
     PolicyStatus,
 )
 from assistsupport.core.ticket import Ticket
-from assistsupport.ports import PolicyLane
+from assistsupport.ports import DocumentReader, PolicyLane
 from assistsupport.service.desk import Desk
 from assistsupport.service.knowledge import KnowledgeBase
 from assistsupport.web.guard import LOOPBACK_HOSTS
@@ -39,6 +40,8 @@ from assistsupport.web.site import Site
 
 from packages.assistsupport.tests.policy_world import FixedClock
 
+_READERS = DocumentReaders()  # one reading child for all tests of a process
+atexit.register(_READERS.close)
 TOKEN = "a-control-token-of-the-tests"
 ARTICLES = {
     "network/vpn-certificate.md": """---
@@ -228,14 +231,14 @@ class ScriptedLane:
         """Do nothing."""
 
 
-def make_knowledge(data: Path) -> KnowledgeBase:
+def make_knowledge(data: Path, reader: DocumentReader | None = None) -> KnowledgeBase:
     """Open the knowledge base of a data folder."""
     data.mkdir(parents=True, exist_ok=True)
     return KnowledgeBase(
         library=SqliteLibrary(data / "knowledge.db"),
         indexes=TantivyIndexes(data / "index"),
         files=DocumentFolder(),
-        reader=DocumentReaders(),
+        reader=reader or _READERS,
         stopwatch=SystemStopwatch(),
     )
 

@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 from assistsupport.adapters.document_folder import DocumentFolder
 from assistsupport.adapters.sqlite_library import FORMAT, SqliteLibrary
@@ -157,6 +158,41 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(LibraryUnusable, match=f"expected {FORMAT}, got 99"):
         SqliteLibrary(tmp_path / "k.db")
+
+
+def test_a_library_of_markdown_alone_is_brought_to_this_format(tmp_path: Path, folder: Path) -> None:
+    before = make_knowledge(tmp_path / "data")
+    add(before, folder)
+    draft, described = draft_bytes(before), before.describe()
+    with sqlite3.connect(tmp_path / "data" / "knowledge.db") as connection:
+        take_back_to_format_2(connection)
+    connection.close()
+    after = make_knowledge(tmp_path / "data")
+    assert draft_bytes(after) == draft
+    assert after.load_article("kb/mail/shared-mailbox.md") == before.load_article("kb/mail/shared-mailbox.md")
+    assert add(after, folder) == (0, 0, 0, 4)
+    (folder / "new.md").write_text("# Zebra\n")
+    add(before, folder)
+    assert after.describe() == before.describe() != described
+
+
+def take_back_to_format_2(connection: sqlite3.Connection) -> None:
+    for row, blob in connection.execute("SELECT row, indexed FROM article").fetchall():
+        indexed = msgspec.msgpack.decode(blob)
+        for name in ("format", "reader", "text_sha256"):
+            del indexed[0][name]
+        connection.execute(
+            "UPDATE article SET indexed = ? WHERE row = ?", (msgspec.msgpack.encode(indexed), row)
+        )
+    connection.executescript(
+        "DROP INDEX article_versions;"
+        "ALTER TABLE article DROP COLUMN text_sha256;"
+        "ALTER TABLE article DROP COLUMN reader_name;"
+        "ALTER TABLE article DROP COLUMN reader_version;"
+        "ALTER TABLE article RENAME COLUMN text TO file;"
+        "CREATE INDEX article_versions ON article (article_id, sha256, title_terms, body_terms);"
+        "PRAGMA user_version = 2;"
+    )
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

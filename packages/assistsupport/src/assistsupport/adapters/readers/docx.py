@@ -2,11 +2,14 @@
 
 A DOCX is a zip of XML. Before anything of it is understood, the number and sizes of its entries are
 checked and every XML part is searched for a document type, which Office never writes and entities need.
-Pictures are dropped, linked ones too; no file but the one at hand is opened.
+Only those parts go on, without the text that Word would hide. Pictures are dropped, linked ones too; no
+file but the one at hand is opened.
 """
 
 import io
+import xml.etree.ElementTree as ET
 import zipfile
+import zlib
 from xml.parsers import expat
 
 import mammoth  # type: ignore[import-untyped] # it has no types
@@ -20,6 +23,9 @@ MAX_XML_BYTES = 48 * 1_048_576
 MAX_RATIO = 150  # of an entry; XML that Office writes has under 40
 _SMALL_BYTES = 262_144  # what is smaller than this may have any ratio
 MAX_XML_DEPTH = 400
+_XML_SUFFIXES = (".xml", ".rels")
+_DOCUMENT = "word/document.xml"
+_WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 
 _STYLES = """
 p[style-name='Title'] => h1:fresh
@@ -45,9 +51,10 @@ def read_docx(data: bytes) -> Document:
     Raises:
         ArticleRefused: It is no DOCX, is protected, or breaks a limit.
     """
-    facts = _inspect(data)
+    parts = _unpack(data)
+    facts = {name: text for part, found in parts.items() for name, text in _check_xml(part, found).items()}
     result = mammoth.convert_to_html(
-        io.BytesIO(data),
+        _pack(parts),
         style_map=_STYLES,
         include_embedded_style_map=False,
         external_file_access=False,
@@ -62,23 +69,39 @@ def read_docx(data: bytes) -> Document:
     )
 
 
-def _inspect(data: bytes) -> dict[str, str]:
-    """Check the zip and its XML; return what the core properties say."""
+def _unpack(data: bytes) -> dict[str, bytes]:
+    """Return the XML parts, by name."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _check_entries(archive.infolist())
-            facts: dict[str, str] = {}
-            for entry in archive.infolist():
-                if entry.filename.endswith((".xml", ".rels")):
-                    found = _check_xml(entry.filename, archive.read(entry))
-                    facts = found if entry.filename == "docProps/core.xml" else facts
-            if "word/document.xml" not in archive.namelist():
-                raise ArticleRefused("file is no DOCX: it has no word/document.xml; leave it out")
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, OSError) as exc:
+            parts = {name: archive.read(name) for name in archive.namelist() if name.endswith(_XML_SUFFIXES)}
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, OSError, ValueError) as exc:
         raise ArticleRefused(f"file is no whole DOCX: {str(exc).lower()}; save it again") from exc
-    except RuntimeError as exc:  # zipfile's word for an entry with a password
-        raise ArticleRefused("file is protected by a password; save it without one") from exc
-    return facts
+    except RuntimeError as exc:  # zipfile's word for an entry with a password, or packed in an unknown way
+        raise ArticleRefused(f"file is protected or packed oddly: {str(exc).lower()}; save it again") from exc
+    if _DOCUMENT not in parts:
+        raise ArticleRefused(f"file is no DOCX: it has no {_DOCUMENT}; leave it out")
+    return parts
+
+
+def _pack(parts: dict[str, bytes]) -> io.BytesIO:
+    """Return a DOCX of these parts, without hidden text."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, part in parts.items():
+            archive.writestr(name, _drop_hidden(part) if b"vanish" in part else part)
+    stream.seek(0)
+    return stream
+
+
+def _drop_hidden(part: bytes) -> bytes:
+    root = ET.fromstring(part)  # noqa: S314 - it has no document type, so no entities
+    for parent in list(root.iter()):
+        for run in [child for child in parent if child.tag == f"{_WORD}r"]:
+            mark = run.find(f"{_WORD}rPr/{_WORD}vanish")
+            if mark is not None and mark.get(f"{_WORD}val", "true") not in {"0", "false", "off"}:
+                parent.remove(run)
+    return ET.tostring(root)
 
 
 def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
@@ -93,7 +116,7 @@ def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
                 f"part {entry.filename[:80]!r} is packed too tightly: expected at most {MAX_RATIO} to 1, "
                 f"got {entry.file_size} bytes of {entry.compress_size}"
             )
-    size = sum(entry.file_size for entry in entries if entry.filename.endswith((".xml", ".rels")))
+    size = sum(entry.file_size for entry in entries if entry.filename.endswith(_XML_SUFFIXES))
     if size > MAX_XML_BYTES:
         raise ArticleRefused(f"file unpacks to too much: expected at most {MAX_XML_BYTES} bytes, got {size}")
 

@@ -7,7 +7,7 @@ form fields are left out, and so is what a browser would not show.
 import re
 from collections.abc import Iterator
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from assistsupport.adapters.readers.charset import decode_html
 from assistsupport.core.document import (
@@ -23,18 +23,18 @@ from assistsupport.core.document import (
 )
 from assistsupport.errors import ArticleRefused
 
-MAX_DEPTH = 120  # of elements; documents that people write have under 40
+MAX_DEPTH = 120  # of elements
 MAX_LINK_CHARS = 300
 
 _LEFT_OUT = frozenset({
     "script", "style", "template", "noscript", "head", "nav", "footer", "aside", "svg", "math", "iframe",
-    "object", "embed", "canvas", "audio", "video", "img", "picture", "map", "form", "button", "input",
+    "object", "embed", "canvas", "audio", "video", "img", "picture", "map", "button", "input",
     "select", "textarea", "dialog", "frameset", "frame", "del",
 })  # fmt: skip
 _BLOCKS = frozenset({
     "address", "article", "body", "center", "dd", "details", "div", "dl", "dt", "fieldset", "figcaption",
-    "figure", "header", "hgroup", "hr", "html", "legend", "main", "p", "search", "section", "summary", "td",
-    "th", "tr", "tbody", "thead", "tfoot", "caption",
+    "figure", "form", "header", "hgroup", "hr", "html", "legend", "main", "p", "search", "section", "summary",
+    "td", "th", "tr", "tbody", "thead", "tfoot", "caption",
 })  # fmt: skip
 _CODE = frozenset({"code", "kbd", "samp", "tt"})
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
@@ -49,7 +49,7 @@ def read_html(data: bytes) -> Document:
     Raises:
         ArticleRefused: Its encoding is not what it declares, or it is nested too deeply.
     """
-    tree = LexborHTMLParser(decode_html(data))
+    tree = _parse(decode_html(data))
     title = tree.css_first("head > title")
     meta = dict(_metas(tree))
     return Document(
@@ -66,7 +66,7 @@ def read_fragment(html: str) -> tuple[Block, ...]:
     Raises:
         ArticleRefused: It is nested too deeply.
     """
-    return read_blocks(LexborHTMLParser(html).body)
+    return read_blocks(_parse(html).body)
 
 
 def read_blocks(root: LexborNode | None) -> tuple[Block, ...]:
@@ -79,6 +79,13 @@ def read_blocks(root: LexborNode | None) -> tuple[Block, ...]:
     if root is not None:
         walker.visit_children(root, 0)
     return walker.finish()
+
+
+def _parse(html: str) -> LexborHTMLParser:
+    try:
+        return LexborHTMLParser(html)
+    except SelectolaxError as exc:  # all HTML can be parsed; what fails is to get memory
+        raise ArticleRefused("reading it takes too much memory; split it") from exc
 
 
 def _content(tree: LexborHTMLParser) -> LexborNode | None:

@@ -34,7 +34,7 @@ def read_pdf(data: bytes) -> Document:
     except pypdfium2.PdfiumError as exc:
         if getattr(exc, "err_code", None) == _PASSWORD or "password" in str(exc).lower():
             raise ArticleRefused("file is protected by a password; save it without one") from exc
-        raise ArticleRefused(f"file is no whole PDF: {str(exc).lower()}; save it again") from exc
+        raise ArticleRefused(f"file is no whole PDF: {str(exc).lower().rstrip('.')}; save it again") from exc
     try:
         return _read(document)
     finally:
@@ -70,7 +70,9 @@ def _read_page(document: pypdfium2.PdfDocument, number: int) -> Iterator[PdfLine
         page = document[number]
         text = page.get_textpage()
     except pypdfium2.PdfiumError as exc:
-        raise ArticleRefused(f"page {number + 1} cannot be read: {str(exc).lower()}; save it again") from exc
+        raise ArticleRefused(
+            f"page {number + 1} cannot be read: {str(exc).lower().rstrip('.')}; save it again"
+        ) from exc
     try:
         builder = _LineBuilder(text)
         for index in range(text.count_chars()):

@@ -67,6 +67,11 @@ class ReadingChild:
         verify_article(outcome.article, article_id, data)
         return outcome.article
 
+    @property
+    def process_id(self) -> int | None:
+        """The child's, or None when none is running."""
+        return self._process.pid if self._process is not None else None
+
     def close(self) -> None:
         """End the child; idempotent."""
         with self._lock:
