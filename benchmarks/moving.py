@@ -2,10 +2,15 @@
 
 The limit beside each rate is what Python's JSON and SHA-256 alone manage on the same lines in the same run.
 
-The goal of an import is missed since the lists of recall-ordering.v3 are filled too: 22,000 to 24,000 records
-a second of processor time, 30,000 without them. By cProfile, which makes Python look dearer than SQLite, a
-quarter of what is left is digests and heads, a seventh inserting rows, a fifth words and scopes, a tenth
-checking lines.
+An import of 20,000 lines or more runs in two processes: one parses, checks and hashes, the other one writes.
+Of 100,000 records the first takes 1.6 s of processor time, the second 2.6 s, and both about 3 s, so that the
+goal needs two free processors: 31,000 to 36,000 records a second on two that were shared with little else,
+24,000 where a neighbor took more. In one process it was 22,000. Of 300,000 it is 25,000 to 31,000 a second.
+
+What remains, by the processor time of stages: in the first process digests a fifth, heads an eighth, words
+and scopes a fifth, decoding and checking lines a quarter, sending rows the rest; in the second one inserting
+records and entries a quarter, the lists of recall-ordering.v3 and the index of words two fifths, the other
+indexes a tenth, receiving rows the rest. After the last line only the writer works: a third of the time.
 """
 
 from __future__ import annotations
