@@ -5,7 +5,7 @@ The limit beside each rate is what Python's JSON and SHA-256 alone manage on the
 An import of 20,000 lines or more runs in two processes: one parses, checks and hashes, the other one writes.
 Of 100,000 records the first takes 1.6 s of processor time, the second 2.6 s, and both about 3 s, so that the
 goal needs two free processors: 31,000 to 36,000 records a second on two that were shared with little else,
-24,000 where a neighbor took more. In one process it was 22,000. Of 300,000 it is 25,000 to 31,000 a second.
+24,000 to 28,000 where neighbors took more. One process made 22,000. Of 300,000 it is 25,000 to 31,000.
 
 What remains, by the processor time of stages: in the first process digests a fifth, heads an eighth, words
 and scopes a fifth, decoding and checking lines a quarter, sending rows the rest; in the second one inserting
