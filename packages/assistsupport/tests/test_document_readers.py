@@ -123,6 +123,7 @@ def test_html_is_decoded_as_browsers_do(readers: DocumentReaders, html: bytes, t
         ("<pre>```\nfence</pre>", "````\n```\nfence\n````\n"),
         ("<ul><li>a</li><ul><li>b</li></ul><li hidden>c</li></ul>", "- a\n   - b\n"),
         ("<p># no heading", "# no heading\n"),
+        ("<h2>Steps<a href='#steps'>¶</a></h2>x", "## Steps\n\nx\n"),
     ],
 )
 def test_html_as_people_write_it(readers: DocumentReaders, html: str, text: str) -> None:

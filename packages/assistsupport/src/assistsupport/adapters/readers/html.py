@@ -39,6 +39,7 @@ _BLOCKS = frozenset({
 _CODE = frozenset({"code", "kbd", "samp", "tt"})
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_ANCHORS = frozenset({"¶", "#", "§"})  # what generators put beside headings
 _LINK = re.compile(r"(?:https?://|mailto:)[^\s()<>]+", re.IGNORECASE)
 _DATES = frozenset({"date", "last-modified", "dcterms.modified", "article:modified_time"})
 
@@ -150,6 +151,8 @@ class _Walker:
             self._running.append("\n")
         elif tag in _CODE:
             self._mark(node, depth, "`", "`")
+        elif tag == "a" and node.text().strip() in _ANCHORS:
+            return
         elif tag == "a":
             href = (node.attributes.get("href") or "").strip()
             is_kept = len(href) <= MAX_LINK_CHARS and _LINK.fullmatch(href) is not None

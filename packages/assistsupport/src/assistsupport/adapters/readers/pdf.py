@@ -4,7 +4,9 @@ Nothing runs and nothing is fetched: scripts, forms, attachments and links are n
 """
 
 import ctypes
+import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 import pypdfium2  # type: ignore[import-untyped] # it has no types
@@ -18,7 +20,7 @@ MAX_PAGES = 2_000
 CELL_GAP = 1.8  # of a line's height; a wider gap parts two cells of a table
 _PASSWORD = 4  # Source: fpdfview.h, FPDF_ERR_PASSWORD
 _FIXED_PITCH = 1  # Source: ISO 32000-1, table 123, bit 1 of a font's flags
-_CODE_FONT = re.compile(r"mono|courier|consol|menlo|typewriter", re.IGNORECASE)
+_CODE_FONT = re.compile(r"mon[ol]|courier|consol|menlo|typewriter|cmtt|-tt\b", re.IGNORECASE)
 _HYPHENS = frozenset("\x02\xad\ufffe")
 _DATE = re.compile(r"D:(\d{4})(\d{2})(\d{2})")
 
@@ -92,26 +94,28 @@ class _LineBuilder:
 
     def __init__(self, text: pypdfium2.PdfTextPage) -> None:
         self._text = text
-        self._left, self._bottom, self._right, self._top = (ctypes.c_double() for _ in range(4))
         self._rect = pdfium.FS_RECTF()
+        self._matrix = pdfium.FS_MATRIX()
         self._reset()
 
     def _reset(self) -> None:
         self._letters: list[str] = []
         self._first = self._last = -1
-        self._box = (0.0, 0.0, 0.0)  # left, bottom, right
-        self._size = 0.0
+        self._box = (0.0, 0.0, 0.0)  # left, baseline, right
+        self._sizes: Counter[float] = Counter()  # of the words, by their first letters
 
     def take(self, index: int, letter: str) -> None:
         if letter.isspace() or not self._measure(index):
             self._letters.append(" " if letter.isspace() else letter)
             return
-        left, bottom, right = self._rect.left, self._rect.bottom, self._rect.right
+        left, right = self._rect.left, self._rect.right
         if self._first < 0:
-            self._first, self._size = index, self._rect.top - bottom
-            self._box = (left, bottom, right)
-        elif left - self._box[2] > CELL_GAP * self._size:
+            self._first = index
+            self._box = (left, self._baseline(index), right)
+        elif left - self._box[2] > CELL_GAP * max(self._sizes):
             self._letters.append("\t")
+        if self._letters[-1:] in ([], [" "], ["\t"]) or not self._sizes:
+            self._sizes[self._size(index)] += 1
         self._last = index
         self._box = (self._box[0], self._box[1], right)
         self._letters.append(letter)
@@ -127,7 +131,7 @@ class _LineBuilder:
                 left=self._box[0],
                 bottom=self._box[1],
                 right=self._box[2],
-                size=self._size,
+                size=max(sorted(self._sizes), key=lambda size: self._sizes[size]),
                 is_code=first[1] and last[1],
                 is_bold=first[0] and last[0],
                 is_broken=text[-1:] in _HYPHENS,
@@ -137,6 +141,18 @@ class _LineBuilder:
     def _measure(self, index: int) -> bool:
         found = pdfium.FPDFText_GetLooseCharBox(self._text, index, self._rect)
         return bool(found) and self._rect.right > self._rect.left
+
+    def _size(self, index: int) -> float:
+        """Return a letter's font size as it is seen, after scaling."""
+        size = float(pdfium.FPDFText_GetFontSize(self._text, index))
+        if pdfium.FPDFText_GetMatrix(self._text, index, self._matrix):
+            size *= math.hypot(self._matrix.c, self._matrix.d)
+        return max(round(size * 2) / 2, 0.5)
+
+    def _baseline(self, index: int) -> float:
+        x, y = ctypes.c_double(), ctypes.c_double()
+        pdfium.FPDFText_GetCharOrigin(self._text, index, x, y)
+        return float(y.value)
 
     def _font(self, index: int) -> tuple[bool, bool]:
         """Return whether a letter is bold, and whether its font has one width for all."""

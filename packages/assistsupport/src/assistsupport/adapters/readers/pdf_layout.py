@@ -25,9 +25,9 @@ class PdfLine:
     Args:
         text: Its text; a tab parts what stands far apart.
         left: Its left edge.
-        bottom: Its lower edge, from the foot of the page.
+        bottom: Its baseline, from the foot of the page.
         right: Its right edge.
-        size: Its height.
+        size: The size of its font, a multiple of a half.
         is_code: Whether its font has one width for all letters.
         is_bold: Whether it is bold.
         is_broken: Whether it ends inside a word.
@@ -62,9 +62,11 @@ def lay_out(pages: Sequence[Sequence[PdfLine]]) -> tuple[Block, ...]:
 
 
 def _without_running_heads(pages: Sequence[Sequence[PdfLine]]) -> Iterator[PdfLine]:
-    """Leave out the first or last line of a page when most pages have it, numbers aside."""
+    """Leave out the first or last line of a page when most pages have it, or three that number it."""
     edges = Counter(key for lines in pages for key in {_edge_key(line) for line in _edges(lines)})
-    repeated = {key for key, count in edges.items() if count >= 3 and count > len(pages) / 2}
+    repeated = {
+        key for key, count in edges.items() if count >= 3 and (count > len(pages) / 2 or "#" in key[0])
+    }
     for lines in pages:
         left_out = [line for line in _edges(lines) if _edge_key(line) in repeated]
         yield from (line for line in lines if line not in left_out)
@@ -82,21 +84,17 @@ def _calculate_body_size(lines: Sequence[PdfLine]) -> float:
     sizes: Counter[float] = Counter()
     for line in lines:
         if not line.is_code:
-            sizes[_size(line)] += len(line.text)
+            sizes[line.size] += len(line.text)
     return max(sorted(sizes), key=lambda size: sizes[size], default=0.0)
 
 
-def _size(line: PdfLine) -> float:
-    return round(line.size * 2) / 2
-
-
 def _choose_levels(lines: Sequence[PdfLine], body: float) -> dict[float, int]:
-    sizes = {_size(line) for line in lines if _is_large(line, body)}
+    sizes = {line.size for line in lines if _is_large(line, body)}
     return {size: min(level, 5) for level, size in enumerate(sorted(sizes, reverse=True), start=1)}
 
 
 def _is_large(line: PdfLine, body: float) -> bool:
-    return not line.is_code and _size(line) >= HEADING_RATIO * body and len(line.text) <= MAX_HEADING_CHARS
+    return not line.is_code and line.size >= HEADING_RATIO * body and len(line.text) <= MAX_HEADING_CHARS
 
 
 def _is_heading(line: PdfLine, body: float) -> bool:
@@ -154,14 +152,19 @@ def _take_heading(
     end = at + 1
     while end < len(lines) and _is_heading(lines[end], body) and _goes_on(lines[end - 1], lines[end]):
         end += 1
-    level = levels.get(_size(first), max(levels.values(), default=0) + 1)
+    level = levels.get(first.size, max(levels.values(), default=0) + 1)
     return end, Heading(level=level, text=_join(lines[at:end]))
 
 
 def _goes_on(line: PdfLine, following: PdfLine) -> bool:
-    """Whether a line continues the one above it: same size, no gap."""
+    """Whether a line continues the one above it: about the same size, no gap."""
     drop = line.bottom - following.bottom
-    return _size(line) == _size(following) and 0 < drop <= PARAGRAPH_GAP * line.size
+    return _is_alike(line, following) and 0 < drop <= PARAGRAPH_GAP * max(line.size, following.size)
+
+
+def _is_alike(line: PdfLine, other: PdfLine) -> bool:
+    """Whether two lines may be of one paragraph, in which words of another font can begin a line."""
+    return max(line.size, other.size) < HEADING_RATIO * min(line.size, other.size)
 
 
 def _take_list(lines: Sequence[PdfLine], at: int, body: float) -> tuple[int, Block]:
@@ -192,7 +195,7 @@ def _take_paragraph(lines: Sequence[PdfLine], at: int, body: float) -> tuple[int
         if following.is_code or _is_heading(following, body) or _MARK.match(following.text):
             break
         turns_page = following.bottom > line.bottom and _SENTENCE_END.search(line.text) is None
-        if not (_goes_on(line, following) or (turns_page and _size(line) == _size(following))):
+        if not (_goes_on(line, following) or (turns_page and _is_alike(line, following))):
             break
         end += 1
     return end, Paragraph(text=_join(lines[at:end]))
