@@ -240,6 +240,8 @@ def test_behind_https_the_cookie_is_for_https_only(guarded: Guarded) -> None:
         ("/consoles", "/console"),
         ("/console/logout", "/console"),
         ("/console/login?next=/console/login", "/console"),
+        ("/console/../v1/ready", "/console"),
+        ("/console/%2E./v1/ready", "/console"),
         ("/console/x\r\nset-cookie: a=b", "/console"),
     ],
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
 from memorykernel import MemoryKernelError, open_kernel
+from memorykernel.adapters.group_commit import CommitThread
 from memorykernel.core.request import AddConstraint, Ask, read_request
 from memorykernel.errors import Stopped
 from memorykernel.service.attempt import Attempt
@@ -70,6 +72,40 @@ def error_of(act: Callable[[], object]) -> MemoryKernelError | None:
     except MemoryKernelError as error:
         return error
     return None
+
+
+class _Nothing:
+    """A connection on which a group writes nothing."""
+
+    is_lost = False
+
+    def group(self, *, durable: bool) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def insert(self, claim: Callable[[], Any]) -> None:
+        claim()
+
+    def guard(self, attempt: Attempt | None) -> None:
+        pass
+
+    def explain(self, error: Exception) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def test_no_thread_is_taken_for_one_that_ended() -> None:
+    committing = CommitThread(_Nothing(), durable=True, max_group=1)
+    assert committing.begin_write(lambda: committing.is_current, None).wait()
+    committing.close()
+    # Numbers of threads are given out again, as a rule at once.
+    for _ in range(20):
+        seen: list[bool] = []
+        other = threading.Thread(target=lambda seen=seen: seen.append(committing.is_current))
+        other.start()
+        other.join()
+        assert seen == [False]
 
 
 def test_an_answer_is_the_same_and_found_when_its_ticket_is_done(

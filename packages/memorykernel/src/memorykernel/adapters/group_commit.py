@@ -149,6 +149,8 @@ class CommitThread:
             if group:
                 self._write(group)
         self._writer.close()
+        # A later thread may be given the same number.
+        self._ident = None
 
     def _take(self, group: list[_Answer | _Write]) -> bool:
         """Wait for one job and take all that wait with it; False when the store is being closed."""

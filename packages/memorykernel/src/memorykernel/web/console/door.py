@@ -22,7 +22,8 @@ from memorykernel.web.journal import LOG
 HOME: Final = "/console"
 LOGIN: Final = "/console/login"
 LOGOUT: Final = "/console/logout"
-_INSIDE: Final = re.compile(r"/console(?!/log(?:in|out)\b)(?:[/?][\x21-\x7e]*)?")
+_INSIDE: Final = re.compile(r"(?!.*(?:\.|%2[Ee]){2})/console(?!/log(?:in|out)\b)(?:[/?][\x21-\x7e]*)?")
+"""No two dots either: a browser takes them for a way up and out."""
 
 
 class Door:
