@@ -31,6 +31,7 @@ from packages.assistsupport.tests.desk_world import (
     run_site,
     write_articles,
 )
+from packages.assistsupport.tests.document_world import PDF_TEXT, make_pdf
 
 QUESTION = PolicyQuestion(text="May I?", actor="employee", action="use", resource="vpn")
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -125,6 +126,21 @@ def test_an_article_is_shown_whole_with_its_quotations(site: RunningSite, folder
     changed.write_text(ARTICLES["network/vpn-certificate.md"] + "\nChanged.\n")
     knowledge.add([folder / "kb"], None, NoProgress())
     assert "has changed since the draft" in site.get(f"/desk/drafts/{draft_id}/sources/1").body.decode()
+
+
+def test_an_article_that_is_no_text_file_is_shown_as_it_was_read(tmp_path: Path, lane: ScriptedLane) -> None:
+    (tmp_path / "kb").mkdir()
+    (tmp_path / "kb" / "toner.pdf").write_bytes(make_pdf())
+    knowledge = make_knowledge(tmp_path / "data")
+    knowledge.add([tmp_path / "kb"], None, NoProgress())
+    with run_site(make_desk(knowledge, lane), knowledge, lane) as site:
+        page = submit(site, text="printer toner is empty, yellow light").body.decode()
+        draft_id = page.split('data-draft="')[1].split('"')[0]
+        article = unescape(site.get(f"/desk/drafts/{draft_id}/sources/1").body.decode())
+    assert "text of the PDF file, read by pypdfium2" in article
+    text = article.split('tabindex="0">')[1].split("</div>")[0]
+    assert text.replace("<mark>", "").replace("</mark>", "") == PDF_TEXT
+    assert "<mark>" in text
 
 
 def test_the_integration_is_shown(site: RunningSite, lane: ScriptedLane) -> None:
