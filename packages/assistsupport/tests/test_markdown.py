@@ -121,3 +121,10 @@ def test_front_matter_that_is_never_closed_is_text() -> None:
 )
 def test_sentences(text: str, sentences: list[str]) -> None:
     assert [text[start:end] for start, end in split_sentences(text)] == sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("." * 1_000_000, 1), ("e.g. A " * 150_000, 1), ("A. b" * 250_000, 1)]
+)
+def test_a_million_marks_are_cut_in_one_pass(text: str, count: int) -> None:
+    assert sum(1 for _ in split_sentences(text)) == count

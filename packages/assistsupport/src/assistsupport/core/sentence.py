@@ -8,12 +8,16 @@ inside a code span or a link.
 import re
 from collections.abc import Iterator
 
-_END = re.compile(r"[.!?]+[\"'”’)\]*_]*(?=\s+[\"'“‘(\[*_`<]*[^\W\d_a-z]|\s+[\"'“‘(\[*_`]*\d|\s*$)")
+# possessive, and never begun inside a run of marks: a line of a million full stops takes one pass
+_END = re.compile(
+    r"(?<![.!?])[.!?]++[\"'”’)\]*_]*+(?=\s+[\"'“‘(\[*_`<]*[^\W\d_a-z]|\s+[\"'“‘(\[*_`]*\d|\s*$)"
+)
 _OPAQUE = re.compile(r"`[^`]*`|\]\([^)\s]*\)|<https?://[^>]*>")
 _INITIAL = re.compile(r"(?:^|\s)[A-Z]\.$")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[\"'“‘])(?:e\.g|i\.e|etc|vs|cf|approx|nr|fig|dr|mr|mrs|ms|inc|ltd|dept|ext)\.$", re.IGNORECASE
 )
+_HEAD_CHARS = 16  # more than the longest abbreviation with what must stand before it
 
 
 def split_sentences(text: str) -> Iterator[tuple[int, int]]:
@@ -26,7 +30,7 @@ def split_sentences(text: str) -> Iterator[tuple[int, int]]:
     masked = _OPAQUE.sub(lambda match: "x" * len(match.group()), text)
     start = 0
     for match in _END.finditer(masked):
-        head = masked[start : match.end()]
+        head = masked[max(start, match.end() - _HEAD_CHARS) : match.end()]
         if _ABBREVIATION.search(head) or _INITIAL.search(head):
             continue
         yield from _trim(text, start, match.end())
