@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -171,6 +171,13 @@ class ServerProcess:
     process: subprocess.Popen[bytes]
     url: str
     connection: http.client.HTTPConnection
+    log: IO[bytes]
+    """What it writes to stderr: a file, because a pipe that nobody reads fills up and stops the server."""
+
+    def read_log(self) -> bytes:
+        """What it wrote to stderr so far."""
+        self.log.seek(0)
+        return self.log.read()
 
     def call(
         self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None
@@ -194,17 +201,21 @@ def running_server(db: Path | None, *arguments: str) -> Iterator[ServerProcess]:
     """Start `mk serve` on a free port, wait until it says that it is ready, and stop it at the end."""
     target = [] if db is None else ["--db", str(db)]
     command = [*MK, "serve", *target, "--bind", "127.0.0.1:0", *arguments]
-    with subprocess.Popen(command, env=MK_ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with (
+        tempfile.TemporaryFile("a+b") as log,
+        subprocess.Popen(command, env=MK_ENV, stdout=subprocess.PIPE, stderr=log) as process,
+    ):
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
-            assert process.stderr is not None
-            pytest.fail(process.stderr.read().decode())
+            log.seek(0)
+            pytest.fail(log.read().decode())
         ready = json.loads(line)
         assert ready["event"] == "ready"
         assert ready["pid"] == process.pid
         host, port = ready["url"].removeprefix("http://").split(":")
-        server = ServerProcess(process, ready["url"], http.client.HTTPConnection(host, int(port), timeout=30))
+        connection = http.client.HTTPConnection(host, int(port), timeout=30)
+        server = ServerProcess(process, ready["url"], connection, log)
         try:
             yield server
         finally:

@@ -47,7 +47,7 @@ def test_serve_creates_a_missing_file_says_so_and_ends_with_0(tmp_path: Path, ki
         assert server.call("GET", "/v1/openapi").body == load_openapi("service.v4")
         assert server.stop(signal.SIGINT) == 0
         assert server.process.stdout.read() == b""
-        assert b"does not exist: creating it at schema 4" in server.process.stderr.read()
+        assert b"does not exist: creating it at schema 4" in server.read_log()
 
 
 def test_serve_ends_a_creation_that_was_broken_off(tmp_path: Path, kit: Any) -> None:
@@ -58,7 +58,7 @@ def test_serve_ends_a_creation_that_was_broken_off(tmp_path: Path, kit: Any) -> 
     with kit.serve(path) as server:
         assert server.call("GET", "/v1/ready").data["checks"]["current_schema_version"] == 4
         assert server.stop(signal.SIGINT) == 0
-        assert b"the database is empty: creating schema 4" in server.process.stderr.read()
+        assert b"the database is empty: creating schema 4" in server.read_log()
 
 
 def test_who_names_an_older_contract_is_answered_by_the_default_server_as_by_one_of_that_contract(

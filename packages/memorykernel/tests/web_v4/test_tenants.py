@@ -265,7 +265,7 @@ def test_the_log_tells_requests_apart_and_no_secrets(tmp_path: Path, kit: Any, e
         access.chmod(0o644)
         assert edge.until(lambda: server.call("GET", "/v1/ready", headers=sent).status == 401)
         server.stop()
-        log = server.process.stderr.read().decode()
+        log = server.read_log().decode()
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     faults = [line["cause"] for line in lines if "access file" in line["event"]]
     assert len(faults) == 1
