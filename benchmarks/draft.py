@@ -28,6 +28,7 @@ from typing import Any, Final
 from assistsupport.adapters.desk_file import load_catalogue
 from assistsupport.adapters.host import RandomIds, SystemClock, SystemStopwatch
 from assistsupport.adapters.producer_client import ProducerClient
+from assistsupport.adapters.readers.documents import DocumentReaders
 from assistsupport.adapters.sqlite_journal import SqliteJournal
 from assistsupport.adapters.sqlite_library import FORMAT, SqliteLibrary
 from assistsupport.adapters.tantivy_index import TantivyIndexes
@@ -144,7 +145,11 @@ def _open_knowledge(size: int, rows: list[dict[str, object]]) -> Iterator[Knowle
 
 def _knowledge(library: SqliteLibrary, folder: Path, files: _Synthetic) -> KnowledgeBase:
     return KnowledgeBase(
-        library=library, indexes=TantivyIndexes(folder / "index"), files=files, stopwatch=SystemStopwatch()
+        library=library,
+        indexes=TantivyIndexes(folder / "index"),
+        files=files,
+        reader=DocumentReaders(),
+        stopwatch=SystemStopwatch(),
     )
 
 
@@ -277,7 +282,13 @@ def _measure_collection(folder: Path) -> dict[str, object]:
         knowledge = _knowledge(library, Path(name), _Collection(folder))
         knowledge.add([folder], None, _Unwatched())
         scores = [
-            _ndcg([each.article.article.article_id.split("/")[1] for each in found.ranked[:10]], wanted)
+            _ndcg(
+                [
+                    each.article.article.article_id.split("/")[1].removesuffix(".md")
+                    for each in found.ranked[:10]
+                ],
+                wanted,
+            )
             for query in queries
             if (wanted := relevant[query["_id"]])
             for found in [knowledge.find(query["text"])]
@@ -295,11 +306,11 @@ class _Collection(_Synthetic):
 
     def find(self, path: Path, name: str | None, known: Mapping[str, Path]) -> FoundSource:
         ids = sorted(self._documents)
-        files = tuple(FoundFile(article_id=f"collection/{each}", path=Path(each)) for each in ids)
+        files = tuple(FoundFile(article_id=f"collection/{each}.md", path=Path(each)) for each in ids)
         return FoundSource(name="collection", root=path, files=files, is_whole=True)
 
     def read(self, file: FoundFile) -> bytes:
-        document: dict[str, Any] = self._documents[file.article_id.split("/")[1]]
+        document: dict[str, Any] = self._documents[file.path.name]
         return f"---\ntitle: {json.dumps(document['title'])}\n---\n\n{document['text']}\n".encode()
 
 
