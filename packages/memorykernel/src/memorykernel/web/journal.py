@@ -6,14 +6,15 @@ what was sent). A request's line has the endpoint, not the path.
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import re
 import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
+from contextlib import contextmanager, suppress
+from typing import Final, TextIO, cast
 
 
 @contextmanager
@@ -32,8 +33,22 @@ def _without_rich() -> Iterator[None]:
 with _without_rich():
     import structlog
 
+
+class _Stderr(io.TextIOBase):
+    """stderr as a log: a line that cannot be written, on a full disk for example, fails no request."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
+
+
 LOG: Final = structlog.wrap_logger(
-    structlog.WriteLogger(sys.stderr),
+    structlog.WriteLogger(cast("TextIO", _Stderr())),
     processors=[
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
